@@ -1,0 +1,79 @@
+"""The build section: everything that decides how documents become rows.
+
+`build_recipe` in `plan.py` takes from here what decides bytes; `passes` and `item_bytes` decide
+which work items there are.
+"""
+
+from dataclasses import dataclass, field
+
+from schemas.errors import ConfigError
+from schemas.fields import bounded, choice
+from schemas.objectives import MASK_TOKENS
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """How one objective draws its spans; `kind` names the function in `pipeline/spans.py`.
+
+    `share` is the objective's part of the samples, relative to the sum over all objectives.
+    The other keys are read by the kinds that need them (see docs/objectives in design.md).
+    """
+
+    kind: str
+    share: float = bounded(1.0, 0.0)
+    mask: str = choice("mask", *MASK_TOKENS)
+    mask_ratio: float = bounded(0.15, 0.0, 0.5)
+    mean_span_tokens: float = bounded(3.0, 0.1, 100.0)
+    max_span_tokens: int = bounded(39, 1, 1000)
+    min_span_ratio: float = bounded(0.5, 0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerConfig:
+    """An existing SentencePiece model (`path`), or how to train one on the training documents."""
+
+    path: str = ""
+    vocab_size: int = bounded(32000, 300, 500_000)
+    sample_characters: int = bounded(20_000_000, 1000)
+
+
+def _default_objectives() -> dict[str, ObjectiveConfig]:
+    return {"blank": ObjectiveConfig(kind="blank")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildConfig:
+    """Documents -> rows. Sizes are in tokens, rows, samples or bytes as the names say."""
+
+    seed: int = bounded(1, 0, 2**63 - 1)
+    passes: int = bounded(1, 1, 9999)
+    window_tokens: int = bounded(512, 8, 2**20)
+    row_tokens: int = bounded(1024, 16, 2**20)
+    max_samples: int = bounded(8, 1, 4096)
+    add_cls: bool = True
+    add_eos: bool = True
+    shuffle_spans: bool = True
+    heldout_ratio: float = bounded(0.01, 0.0, 0.9)
+    max_bad_ratio: float = bounded(0.01, 0.0, 1.0)
+    item_bytes: int = bounded(64 * 2**20, 1024)
+    shard_rows: int = bounded(65536, 1)
+    record_batch_rows: int = bounded(4096, 1)
+    splitter: str = "train"
+    id_field: str = "id"
+    text_field: str = "text"
+    duplicate_ids: str = choice("error", "error", "suffix")
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    objective: dict[str, ObjectiveConfig] = field(default_factory=_default_objectives)
+
+    def check(self) -> None:
+        """Relations between keys that no single bound expresses."""
+        used = [name for name, objective in self.objective.items() if objective.share > 0]
+        if not used:
+            raise ConfigError("[build.objective]: no objective has a share above 0")
+        if len(self.objective) > 255:
+            raise ConfigError("[build.objective]: at most 255 objectives fit a shard")
+        if self.shard_rows % self.record_batch_rows:
+            raise ConfigError(
+                f"build.shard_rows={self.shard_rows} must be a multiple of "
+                f"build.record_batch_rows={self.record_batch_rows}, so that batches are equal"
+            )

@@ -1,0 +1,35 @@
+"""The train section: optimizer, schedule, batch and checkpoints of one run."""
+
+from dataclasses import dataclass
+
+from schemas.errors import ConfigError
+from schemas.fields import bounded, choice
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """One run. A step is one optimizer update over `batch_rows` rows of all ranks together."""
+
+    seed: int = bounded(1, 0, 2**63 - 1)
+    max_steps: int = bounded(1000, 1)
+    batch_rows: int = bounded(64, 1)
+    micro_batch_rows: int = bounded(0, 0)
+    peak_lr: float = bounded(4e-4, 0.0, 10.0)
+    final_lr_ratio: float = bounded(0.1, 0.0, 1.0)
+    warmup_ratio: float = bounded(0.04, 0.0, 1.0)
+    adam_beta1: float = bounded(0.9, 0.0, 1.0)
+    adam_beta2: float = bounded(0.98, 0.0, 1.0)
+    adam_epsilon: float = bounded(1e-6, 0.0, 1.0)
+    weight_decay: float = bounded(0.1, 0.0, 10.0)
+    max_grad_norm: float = bounded(1.0, 0.0)
+    precision: str = choice("auto", "auto", "float32", "bfloat16")
+    checkpoint_every_steps: int = bounded(1000, 1)
+    keep_checkpoints: int = bounded(3, 1)
+
+    def check(self) -> None:
+        """Micro-batches must divide the batch."""
+        if self.micro_batch_rows and self.batch_rows % self.micro_batch_rows:
+            raise ConfigError(
+                f"train.batch_rows={self.batch_rows} must be a multiple of "
+                f"train.micro_batch_rows={self.micro_batch_rows} (0: the whole batch at once)"
+            )
