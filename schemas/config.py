@@ -100,11 +100,17 @@ def differing_keys(left: Any, right: Any, path: str = "") -> list[str]:
 
 def to_toml(mapping: Mapping[str, Any], path: str = "") -> str:
     """`mapping` as TOML text: scalars first, then one table for each nested dict."""
-    scalars = [f"{key} = {json.dumps(value, ensure_ascii=False)}"
-               for key, value in mapping.items() if not isinstance(value, dict)]
+    scalars = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in mapping.items()
+        if not isinstance(value, dict)
+    ]
     text = "\n".join(([f"[{path}]"] if path and scalars else []) + scalars)
-    tables = [to_toml(value, f"{path}.{key}".lstrip("."))
-              for key, value in mapping.items() if isinstance(value, dict)]
+    tables = [
+        to_toml(value, f"{path}.{key}".lstrip("."))
+        for key, value in mapping.items()
+        if isinstance(value, dict)
+    ]
     return "\n\n".join(part for part in [text, *tables] if part)
 
 

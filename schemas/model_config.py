@@ -1,4 +1,4 @@
-"""The model section: GLM's sizes (glm_facts 2.1, 2.3; "GLM: General Language Model Pretraining")."""
+"""The model section: the sizes of one GLM (Du et al. 2022, arXiv:2103.10360)."""
 
 from dataclasses import dataclass
 

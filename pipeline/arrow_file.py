@@ -1,0 +1,145 @@
+"""Arrow files that are hashed when written and verified when read.
+
+Stands below `shards.py`, `table.py` and the documents of a record. Every byte of a file belongs to
+one region (schemas/manifest.py, `FileHashes`), and no region is used before its hash was checked.
+"""
+
+import hashlib
+import itertools
+import mmap
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pyarrow as pa
+import xxhash
+
+from pipeline.storage import committed
+from schemas.errors import CorruptDataError
+from schemas.manifest import FileHashes
+
+_MAGIC_AND_PADDING = 8
+_HASH_BLOCK_BYTES = 1 << 22
+
+
+def write_arrow_file(
+    path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> FileHashes:
+    """Write `batches` as an uncompressed Arrow IPC file, atomically; returns its hashes.
+
+    The bytes are a function of schema and batches alone. At most one batch is held at a time.
+    """
+    edges = []
+    with committed(path) as temporary:
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+                edges.append(sink.tell())
+        return _hash_regions(temporary, edges)
+
+
+def _hash_regions(path: Path, edges: list[int]) -> FileHashes:
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        stream.seek(_MAGIC_AND_PADDING + 4)
+        schema_bytes = int.from_bytes(stream.read(4), "little")
+        header = min(_MAGIC_AND_PADDING + 8 + schema_bytes, *(edges or [size]))
+        offsets = [0, header, *edges, size] if edges else [0, header, size]
+        stream.seek(0)
+        whole, regions = hashlib.sha256(), []
+        for start, stop in itertools.pairwise(offsets):
+            region, left = xxhash.xxh3_64(), stop - start
+            while left:
+                block = stream.read(min(left, _HASH_BLOCK_BYTES))
+                whole.update(block)
+                region.update(block)
+                left -= len(block)
+            regions.append(region.intdigest())
+    return FileHashes(size, whole.hexdigest(), tuple(offsets), tuple(regions))
+
+
+class VerifiedArrowFile:
+    """A memory-mapped Arrow file of which nothing unverified is ever handed out.
+
+    Size, header and footer are checked on opening, each record batch on first touch. `recheck`
+    compares the file's identity (inode, size, modification time) with that at opening; a difference
+    forgets what was verified, so that changed bytes are found and a shrunk file is an
+    error before its mapping is read. Raises `CorruptDataError` naming the file, region, byte range,
+    expected and found. Not thread-safe.
+    """
+
+    def __init__(self, path: Path, hashes: FileHashes, remedy: str) -> None:
+        self.path, self.hashes, self._remedy = path, hashes, remedy
+        self._descriptor = -1
+        self._verified: set[int] = set()
+        self._open()
+
+    @property
+    def num_batches(self) -> int:
+        """Record batches in the file."""
+        return len(self.hashes.xxh3) - 2
+
+    def batch(self, index: int) -> pa.RecordBatch:
+        """Record batch `index`, zero-copy, verified on its first touch."""
+        if index not in self._verified:
+            self._verify(index + 1)
+            self._verified.add(index)
+        return self._reader.get_batch(index)
+
+    def recheck(self) -> bool:
+        """True when the file is the one that was opened; else it is opened and verified anew."""
+        if self._identity == _identity(os.fstat(self._descriptor)):
+            return True
+        self.close()
+        self._open()
+        return False
+
+    def close(self) -> None:
+        """Close the descriptor; arrays already handed out keep the mapping alive."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _open(self) -> None:
+        self._verified.clear()
+        try:
+            self._descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise CorruptDataError(
+                f"{self.path}: cannot be opened ({error.strerror}); {self._remedy}"
+            ) from error
+        try:
+            self._map()
+        except BaseException:
+            self.close()
+            raise
+
+    def _map(self) -> None:
+        status = os.fstat(self._descriptor)
+        if status.st_size != self.hashes.bytes:
+            raise CorruptDataError(
+                f"{self.path}: {status.st_size} bytes long, expected {self.hashes.bytes}; "
+                f"{self._remedy}"
+            )
+        self._identity = _identity(status)
+        mapped = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
+        self._buffer = memoryview(mapped)
+        self._verify(0)
+        self._verify(len(self.hashes.xxh3) - 1)
+        self._reader = pa.ipc.open_file(pa.py_buffer(mapped))
+
+    def _verify(self, region: int) -> None:
+        start, stop = self.hashes.offsets[region : region + 2]
+        found = xxhash.xxh3_64_intdigest(self._buffer[start:stop])
+        expected = self.hashes.xxh3[region]
+        if found != expected:
+            last = len(self.hashes.xxh3) - 1
+            name = {0: "header", last: "footer"}.get(region, f"record batch {region - 1}")
+            raise CorruptDataError(
+                f"{self.path}: {name} (bytes {start}..{stop}) is damaged: expected xxh3 "
+                f"{expected:016x}, found {found:016x}; {self._remedy}"
+            )
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
