@@ -4,12 +4,14 @@ Stands below `shards.py`, `table.py` and the documents of a record. Every byte o
 one region (schemas/manifest.py, `FileHashes`), and no region is used before its hash was checked.
 """
 
+import contextlib
 import hashlib
 import itertools
 import mmap
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, Self
 
 import pyarrow as pa
 import xxhash
@@ -22,20 +24,50 @@ _MAGIC_AND_PADDING = 8
 _HASH_BLOCK_BYTES = 1 << 22
 
 
+class ArrowFileWriter:
+    """An uncompressed Arrow IPC file, written batch by batch; it appears when it is finished.
+
+    The bytes are a function of the schema and the batches alone. As a context manager it leaves
+    nothing behind when its block fails; `hashes` is set once the block has succeeded.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path, self._schema = path, schema
+        self._edges: list[int] = []
+        self.hashes: FileHashes | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            self._temporary = stack.enter_context(committed(self._path))
+            stack.callback(self._finish)
+            self._sink = pa.OSFile(str(self._temporary), "wb")
+            self._writer = pa.ipc.new_file(self._sink, self._schema)
+            self._stack = stack.pop_all()
+        return self
+
+    def append(self, batch: pa.RecordBatch) -> None:
+        """Write one record batch of the file's schema."""
+        self._writer.write_batch(batch)
+        self._edges.append(self._sink.tell())
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def _finish(self) -> None:
+        self._writer.close()
+        self._sink.close()
+        self.hashes = _hash_regions(self._temporary, self._edges)
+
+
 def write_arrow_file(
     path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
 ) -> FileHashes:
-    """Write `batches` as an uncompressed Arrow IPC file, atomically; returns its hashes.
-
-    The bytes are a function of schema and batches alone. At most one batch is held at a time.
-    """
-    edges = []
-    with committed(path) as temporary:
-        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-                edges.append(sink.tell())
-        return _hash_regions(temporary, edges)
+    """Write `batches` with an `ArrowFileWriter`; returns the hashes."""
+    with ArrowFileWriter(path, schema) as writer:
+        for batch in batches:
+            writer.append(batch)
+    assert writer.hashes is not None
+    return writer.hashes
 
 
 def _hash_regions(path: Path, edges: list[int]) -> FileHashes:

@@ -4,7 +4,6 @@ Stands between packing and the stream. A shard is a sequence of record batches o
 last may be shorter) whose `row` column is one contiguous array.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,25 @@ def write_shard(
     path: Path, row_format: RowFormat, arrays: RowArrays, batch_rows: int
 ) -> FileHashes:
     """Write `arrays` in record batches of `batch_rows` rows, atomically; returns the hashes."""
+    batches = (
+        RowArrays(
+            arrays.rows[start : start + batch_rows], arrays.origin[:, start : start + batch_rows]
+        )
+        for start in range(0, len(arrays.rows), batch_rows)
+    )
     schema = row_format.arrow_schema()
-    return write_arrow_file(path, schema, _batches(schema, arrays, batch_rows))
+    return write_arrow_file(path, schema, (record_batch(batch, schema) for batch in batches))
 
 
-def _batches(schema: pa.Schema, arrays: RowArrays, batch_rows: int) -> Iterator[pa.RecordBatch]:
-    for start in range(0, len(arrays.rows), batch_rows):
-        columns = [arrays.rows, *arrays.origin]
-        parts = [np.ascontiguousarray(column[start : start + batch_rows]) for column in columns]
-        lists = [
-            pa.FixedSizeListArray.from_arrays(pa.array(part.reshape(-1)), type=field.type)
-            for part, field in zip(parts, schema, strict=True)
-        ]
-        yield pa.RecordBatch.from_arrays(lists, schema=schema)
+def record_batch(arrays: RowArrays, schema: pa.Schema) -> pa.RecordBatch:
+    """`arrays` as one record batch of the shard schema `schema`."""
+    columns = [
+        pa.FixedSizeListArray.from_arrays(
+            pa.array(np.ascontiguousarray(part).reshape(-1)), type=field.type
+        )
+        for part, field in zip([arrays.rows, *arrays.origin], schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def rows_of(batch: pa.RecordBatch, row_format: RowFormat) -> NDArray[Any]:

@@ -1,0 +1,86 @@
+"""Counter-based randomness, keyed by what is drawn: (seed, pass, document, window, stream).
+
+Used by every sampler. Draw number i of a key is splitmix64's output i+1 from the key's state
+(Steele, Lea and Flood 2014), so draws need no order, no worker and no time. All arithmetic is on
+integers of 64 bits, so that another implementation agrees bit for bit.
+"""
+
+from collections.abc import MutableSequence
+from enum import IntEnum
+from fractions import Fraction
+from itertools import accumulate
+from typing import TypeVar
+
+import xxhash
+
+T = TypeVar("T")
+
+_MASK64 = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+_WINDOW, _STREAM = 0xD6E8FEB86659FD93, 0xA0761D6478BD642F
+
+
+class Stream(IntEnum):
+    """What a draw decides. Numbers are part of the data format: append, never renumber."""
+
+    LENGTHS = 1
+    PLACES = 2
+    ORDER = 3
+    OBJECTIVE_OFFSET = 4
+
+
+def mix(value: int) -> int:
+    """splitmix64's finalizer, a bijection of [0, 2**64)."""
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK64
+    return value ^ (value >> 31)
+
+
+def document_key(seed: int, pass_number: int, document_id: str) -> int:
+    """Key (64 bits) of all draws for one document in one pass."""
+    return xxhash.xxh3_64_intdigest(f"{seed}/{pass_number}/{document_id}".encode())
+
+
+def hash_fraction(document_id: str, purpose: str) -> float:
+    """A fixed number in [0, 1) for (document, purpose), whatever the seed; multiples of 2**-53."""
+    return (xxhash.xxh3_64_intdigest(f"{purpose}/{document_id}".encode()) >> 11) / (1 << 53)
+
+
+class Draws:
+    """The draws of one (document key, window, stream), in order from draw 0."""
+
+    __slots__ = ("_next", "_state")
+
+    def __init__(self, key: int, window: int, stream: Stream) -> None:
+        self._state = mix((key + window * _WINDOW + stream * _STREAM) & _MASK64)
+        self._next = 0
+
+    def bits32(self) -> int:
+        """The high 32 bits of the next draw."""
+        self._next += 1
+        return mix((self._state + self._next * _GOLDEN) & _MASK64) >> 32
+
+    def below(self, bound: int) -> int:
+        """An integer in [0, bound), bound <= 2**31; its bias is at most bound / 2**32."""
+        assert 0 < bound <= 1 << 31, bound
+        return self.bits32() * bound >> 32
+
+    def shuffle(self, items: MutableSequence[T]) -> None:
+        """Fisher-Yates in place, from the last place down to the second."""
+        for last in range(len(items) - 1, 0, -1):
+            other = self.below(last + 1)
+            items[last], items[other] = items[other], items[last]
+
+
+def poisson_thresholds(mean: float, max_value: int) -> list[int]:
+    """Cumulative probabilities of Poisson(mean) truncated to 1..max_value, in units of 2**-32.
+
+    Value v has entry v - 1; the last entry is 2**32. Computed with exact fractions, so the same on
+    every machine. A draw u of 32 bits means the first value whose entry is above u.
+    """
+    rate, weight, weights = Fraction(str(mean)), Fraction(1), []
+    for value in range(1, max_value + 1):
+        weight = weight * rate / value
+        weights.append(weight)
+    total = sum(weights)
+    return [int(part * (1 << 32) / total) for part in accumulate(weights)]

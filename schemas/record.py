@@ -1,0 +1,72 @@
+"""Record: the commit point of one work item, and the sums that become the manifest's counts.
+
+Written last by `pipeline/build.py`; an item without a record has not been built.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from schemas.errors import DatasetError
+from schemas.manifest import FileHashes
+from schemas.samples import SCHEMA_VERSION
+
+Counts = dict[str, int]
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """One shard of an item; `path` is relative to the data set."""
+
+    path: str
+    split: str
+    rows: int
+    hashes: FileHashes
+
+
+@dataclass(frozen=True)
+class ItemRecord:
+    """What one work item wrote and counted.
+
+    `counts` is flat: `documents`, `documents.dropped.<reason>`, `bad.<reason>`, `windows`,
+    `<split>.<objective>.<what>`, ... Summing counts of items gives those of the data set.
+    """
+
+    item: str
+    slice: int
+    pass_number: int
+    shards: tuple[ShardFile, ...]
+    documents: FileHashes
+    counts: Counts
+
+    def to_json(self) -> str:
+        """Canonical text: the same item gives the same bytes."""
+        content = asdict(self) | {"schema_version": SCHEMA_VERSION}
+        return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, place: str) -> Self:
+        """Inverse of `to_json`; `DatasetError` naming `place` for anything else."""
+        try:
+            content: dict[str, Any] = json.loads(text)
+            return cls(
+                item=content["item"],
+                slice=content["slice"],
+                pass_number=content["pass_number"],
+                shards=tuple(
+                    ShardFile(
+                        shard["path"],
+                        shard["split"],
+                        shard["rows"],
+                        FileHashes.from_mapping(shard["hashes"]),
+                    )
+                    for shard in content["shards"]
+                ),
+                documents=FileHashes.from_mapping(content["documents"]),
+                counts=content["counts"],
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DatasetError(
+                f"{place}: not a record of this project ({type(error).__name__}: {error}); "
+                "delete it and run the build again"
+            ) from error
