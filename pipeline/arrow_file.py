@@ -94,17 +94,23 @@ class VerifiedArrowFile:
     """A memory-mapped Arrow file of which nothing unverified is ever handed out.
 
     Size, header and footer are checked on opening, each record batch on first touch. `recheck`
-    compares the file's identity (inode, size, modification time) with that at opening; a difference
-    forgets what was verified, so that changed bytes are found and a shrunk file is an
-    error before its mapping is read. Raises `CorruptDataError` naming the file, region, byte range,
-    expected and found. Not thread-safe.
+    compares the file under the path with the one that was opened (device, inode, size, times of
+    modification and change); a difference forgets what was verified, so that changed bytes are
+    found and a shrunk file is an error before its mapping is read. Raises `CorruptDataError` naming
+    the file, region, byte range, expected and found. Not thread-safe.
     """
 
     def __init__(self, path: Path, hashes: FileHashes, remedy: str) -> None:
         self.path, self.hashes, self._remedy = path, hashes, remedy
-        self._descriptor = -1
+        self._name = str(path)
+        self.address = self.version = 0
+        """Where the mapping begins in memory, until it is released; how often files were opened
+        under the path that were not known to be unchanged."""
         self._verified: set[int] = set()
-        self._open()
+        self._identity: tuple[int, ...] = ()
+        self._buffer: pa.Buffer | None = None
+        self._reader: pa.RecordBatchFileReader | None = None
+        self.recheck()
 
     @property
     def num_batches(self) -> int:
@@ -113,56 +119,68 @@ class VerifiedArrowFile:
 
     def batch(self, index: int) -> pa.RecordBatch:
         """Record batch `index`, zero-copy, verified on its first touch."""
+        if index not in self._verified or self._buffer is None:
+            self.recheck()
         if index not in self._verified:
             self._verify(index + 1)
             self._verified.add(index)
+        if self._reader is None:
+            self._reader = pa.ipc.open_file(self._buffer)
         return self._reader.get_batch(index)
 
     def recheck(self) -> bool:
-        """True when the file is the one that was opened; else it is opened and verified anew."""
-        if self._identity == _identity(os.fstat(self._descriptor)):
-            return True
-        self.close()
-        self._open()
-        return False
-
-    def close(self) -> None:
-        """Close the descriptor; arrays already handed out keep the mapping alive."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def _open(self) -> None:
-        self._verified.clear()
+        """True when all that was verified holds; else the file is opened and verified anew."""
         try:
-            self._descriptor = os.open(self.path, os.O_RDONLY)
+            if self._buffer is not None and self._identity == _identity(os.stat(self._name)):
+                return True
+            return self._open()
         except OSError as error:
+            self.close()
             raise CorruptDataError(
                 f"{self.path}: cannot be opened ({error.strerror}); {self._remedy}"
             ) from error
+
+    def close(self) -> None:
+        """Release the mapping, which lives on while arrays handed out from it do.
+
+        What was verified is remembered: opened again unchanged, the file is not hashed again.
+        """
+        self._buffer = self._reader = None
+
+    def _open(self) -> bool:
+        self.close()
+        descriptor = os.open(self.path, os.O_RDONLY)
         try:
-            self._map()
-        except BaseException:
+            status = os.fstat(descriptor)
+            if status.st_size != self.hashes.bytes:
+                raise CorruptDataError(
+                    f"{self.path}: {status.st_size} bytes long, expected {self.hashes.bytes}; "
+                    f"{self._remedy}"
+                )
+            self._buffer = pa.py_buffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
+        finally:
+            os.close(descriptor)
+        self.address = self._buffer.address
+        if self._identity == _identity(status):
+            return True
+        self._verify_ends(_identity(status))
+        return False
+
+    def _verify_ends(self, identity: tuple[int, ...]) -> None:
+        self._verified.clear()
+        self._identity, self.version = (), self.version + 1
+        try:
+            self._verify(0)
+            self._verify(len(self.hashes.xxh3) - 1)
+        except CorruptDataError:
             self.close()
             raise
-
-    def _map(self) -> None:
-        status = os.fstat(self._descriptor)
-        if status.st_size != self.hashes.bytes:
-            raise CorruptDataError(
-                f"{self.path}: {status.st_size} bytes long, expected {self.hashes.bytes}; "
-                f"{self._remedy}"
-            )
-        self._identity = _identity(status)
-        mapped = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ)
-        self._buffer = memoryview(mapped)
-        self._verify(0)
-        self._verify(len(self.hashes.xxh3) - 1)
-        self._reader = pa.ipc.open_file(pa.py_buffer(mapped))
+        self._identity = identity
 
     def _verify(self, region: int) -> None:
+        assert self._buffer is not None
         start, stop = self.hashes.offsets[region : region + 2]
-        found = xxhash.xxh3_64_intdigest(self._buffer[start:stop])
+        found = xxhash.xxh3_64_intdigest(self._buffer.slice(start, stop - start))
         expected = self.hashes.xxh3[region]
         if found != expected:
             last = len(self.hashes.xxh3) - 1
@@ -173,5 +191,6 @@ class VerifiedArrowFile:
             )
 
 
-def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    ctime, mtime = status.st_ctime_ns, status.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, mtime, ctime

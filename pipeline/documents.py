@@ -7,11 +7,12 @@ id (`<path>#<offset>`) is the same on every machine.
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from pipeline.randomness import hash_fraction
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange
@@ -21,6 +22,7 @@ TEXT_SUFFIXES = (".txt", ".txt.gz")
 SUFFIXES = JSONL_SUFFIXES + TEXT_SUFFIXES
 
 EXCERPT_CHARACTERS = 200
+_SHOWN_CASES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +147,20 @@ def _document(
 def _bad(reason: str, source: SourceRange, offset: int, raw: bytes, detail: str) -> BadInput:
     excerpt = raw[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
     return BadInput(reason, source.path, offset, offset + len(raw), detail, excerpt)
+
+
+def is_heldout(document_id: str, ratio: float) -> bool:
+    """True for documents that only the held-out split sees, whatever the seed and the pass."""
+    return hash_fraction(document_id, "heldout") < ratio
+
+
+def bad_ratio_error(num_bad: int, total: int, limit: float, bad: Sequence[BadInput]) -> InputError:
+    """The message for too much unusable input, with its first cases."""
+    cases = "".join(
+        f"\n  {case.path} at byte {case.start}: {case.reason} ({case.detail})"
+        for case in bad[:_SHOWN_CASES]
+    )
+    return InputError(
+        f"{num_bad} of {total} documents cannot be used, more than the ratio {limit} allowed; "
+        f"mend the input or raise build.max_bad_ratio. First cases:{cases}"
+    )

@@ -43,7 +43,7 @@ def document_key(seed: int, pass_number: int, document_id: str) -> int:
 
 def hash_fraction(document_id: str, purpose: str) -> float:
     """A fixed number in [0, 1) for (document, purpose), whatever the seed; multiples of 2**-53."""
-    return (xxhash.xxh3_64_intdigest(f"{purpose}/{document_id}".encode()) >> 11) / (1 << 53)
+    return (xxhash.xxh3_64_intdigest(f"{document_id}/{purpose}".encode()) >> 11) / (1 << 53)
 
 
 class Draws:

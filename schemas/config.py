@@ -67,6 +67,10 @@ def parse_config(cls: type[T], mapping: Mapping[str, Any], place: str, path: str
     unknown = [key for key in mapping if key not in fields]
     if unknown:
         raise ConfigError(_unknown_key(place, path, unknown[0], list(fields)))
+    required = [name for name, field in fields.items() if _is_required(field)]
+    missing = [name for name in required if name not in mapping]
+    if missing:
+        raise ConfigError(f"{place} [{path}]: lacks the key '{missing[0]}'")
     values = {}
     for key, value in mapping.items():
         where = f"{path}.{key}" if path else key
@@ -133,6 +137,11 @@ def _with_override(mapping: dict[str, Any], override: str) -> dict[str, Any]:
         table = table.setdefault(section, {})
     table[name] = value
     return mapping
+
+
+def _is_required(field: dataclasses.Field[Any]) -> bool:
+    missing = dataclasses.MISSING
+    return field.default is missing and field.default_factory is missing
 
 
 def _unknown_key(place: str, path: str, key: str, known: list[str]) -> str:

@@ -5,6 +5,7 @@ are appended, so that finished shards keep their bytes and their places. It hold
 no host and no time.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -128,6 +129,11 @@ class Plan:
         """Canonical text: the same plan gives the same bytes."""
         content = asdict(self) | {"schema_version": SCHEMA_VERSION}
         return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of `to_json`."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
     @classmethod
     def from_json(cls, text: str, place: str) -> Self:

@@ -1,0 +1,215 @@
+"""`blankstream build`: inputs -> plan -> work items on an executor -> a finished data set.
+
+The driver holds no state of its own: everything it needs to go on after a crash is in the data
+set's folder.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from jobs.executors import run_items
+from pipeline.build import (
+    SPLITTER_NAME,
+    TOKENIZER_FOLDER,
+    BuildContext,
+)
+from pipeline.finish import finish_dataset, read_record
+from pipeline.planning import (
+    RECIPE_LIBRARIES,
+    Inputs,
+    build_recipe,
+    cut_ranges,
+    find_inputs,
+    group_ranges,
+    new_inputs,
+)
+from pipeline.preparation import prepare_splitter, prepare_tokenizer, sample_texts
+from pipeline.sentences import load_splitter
+from pipeline.spans import SAMPLERS, max_sample_tokens
+from pipeline.storage import commit_text
+from pipeline.tokens import open_tokenizer, save_tokenizer
+from schemas.build_config import BuildConfig
+from schemas.config import differing_keys, to_mapping
+from schemas.errors import ConfigError, DatasetError, InputError
+from schemas.manifest import PLAN_NAME, Manifest
+from schemas.plan import InputFile, Plan, SourceRange, WorkItem
+from schemas.record import ItemRecord
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What the command line asks for."""
+
+    config: BuildConfig
+    inputs: Sequence[Path]
+    output: Path
+    executor: str
+    workers: int
+
+
+class BuildWatcher(Protocol):
+    """Sees what a build does; see `jobs/progress.py`."""
+
+    def stage(self, text: str) -> None:
+        """A stage without items begins."""
+
+    def items(self, total: int, done: int) -> None:
+        """The items begin: `done` of `total` were built before."""
+
+    def item_done(self, record: ItemRecord) -> None:
+        """One item was committed."""
+
+
+def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
+    """Build, continue or grow the data set at `request.output`; returns its manifest.
+
+    Raises `UserError` before anything is written when the request cannot be carried out.
+    """
+    check_config(request.config)
+    inputs = find_inputs(request.inputs)
+    old = read_plan(request.output)
+    watcher.stage("Reading and hashing the inputs")
+    added, groups = _cut(new_inputs(old, inputs) if old else inputs.files, request.config)
+    if old is None:
+        watcher.stage("Training the splitter and the tokenizer")
+        old = Plan(_new_recipe(request, inputs, [part for group in groups for part in group]))
+    else:
+        _check_recipe(old, request)
+    plan = old.grow(added, groups, request.config.passes)
+    commit_text(request.output / PLAN_NAME, plan.to_json())
+    _build_items(plan, inputs, request, watcher)
+    watcher.stage("Writing the shard table and the manifest")
+    return finish_dataset(request.output, plan, request.config.max_bad_ratio)
+
+
+def check_config(config: BuildConfig) -> None:
+    """Raise `ConfigError` for an unknown objective or a row too short for its longest sample."""
+    for name, objective in config.objective.items():
+        if objective.kind not in SAMPLERS:
+            raise ConfigError(
+                f"build.objective.{name}.kind is '{objective.kind}'; "
+                f"choose from {', '.join(sorted(SAMPLERS))}"
+            )
+        longest = max_sample_tokens(config.window_tokens, objective)
+        if longest > config.row_tokens:
+            raise ConfigError(
+                f"build.row_tokens={config.row_tokens} cannot hold the longest sample of objective "
+                f"'{name}': {longest} tokens from windows of {config.window_tokens}; "
+                f"set build.row_tokens={longest} or lower build.window_tokens"
+            )
+
+
+def read_plan(dataset: Path) -> Plan | None:
+    """The plan of a data set begun before, None in a new folder.
+
+    Raises `DatasetError` for a folder that holds something else.
+    """
+    path = dataset / PLAN_NAME
+    if path.is_file():
+        return Plan.from_json(path.read_text(encoding="utf-8"), str(path))
+    ours = {TOKENIZER_FOLDER, SPLITTER_NAME}
+    if dataset.exists():
+        if not dataset.is_dir():
+            raise DatasetError(f"{dataset}: is a file; give a folder as --output")
+        others = [
+            path.name for path in dataset.iterdir() if path.name.split(".tmp-")[0] not in ours
+        ]
+        if others:
+            raise DatasetError(
+                f"{dataset}: holds no {PLAN_NAME} but other files ({sorted(others)[0]}, ...); give "
+                "a new or empty folder as --output"
+            )
+    return None
+
+
+def _cut(
+    files: dict[str, Path], config: BuildConfig
+) -> tuple[tuple[InputFile, ...], list[tuple[SourceRange, ...]]]:
+    described, ranges = [], []
+    for name, file in files.items():
+        input_file, parts = cut_ranges(name, file, config.item_bytes)
+        described.append(input_file)
+        ranges += parts
+    if described and not ranges:
+        raise InputError(f"all {len(described)} inputs are empty files; check --input")
+    return tuple(described), group_ranges(ranges, config.item_bytes)
+
+
+def _new_recipe(
+    request: BuildRequest, inputs: Inputs, ranges: Sequence[SourceRange]
+) -> dict[str, Any]:
+    """Make splitter and tokenizer, store them, and return the recipe that names them."""
+    config, output = request.config, request.output
+    needs_sample = config.splitter == "train" or not config.tokenizer.path
+    texts = sample_texts(ranges, inputs.files, config) if needs_sample else []
+    splitter = prepare_splitter(texts, config)
+    tokenizer = prepare_tokenizer(texts, splitter, config)
+    commit_text(output / SPLITTER_NAME, splitter.to_json())
+    save_tokenizer(tokenizer, output / TOKENIZER_FOLDER, _origin(config))
+    return build_recipe(config, tokenizer.describe(), splitter.digest, _versions())
+
+
+def _origin(config: BuildConfig) -> dict[str, Any]:
+    """How splitter and tokenizer came to be, without any path of this machine."""
+    tokenizer = to_mapping(config.tokenizer)
+    given = Path(config.splitter).name if config.splitter != "train" else "train"
+    return tokenizer | {"path": Path(config.tokenizer.path).name, "splitter": given}
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in RECIPE_LIBRARIES}
+
+
+def _check_recipe(plan: Plan, request: BuildRequest) -> None:
+    """Raise `DatasetError` naming the keys in which the request differs from the data set."""
+    output, config = request.output, request.config
+    tokenizer = open_tokenizer(output / TOKENIZER_FOLDER)
+    splitter = load_splitter(output / SPLITTER_NAME)
+    recipe = build_recipe(config, tokenizer.describe(), splitter.digest, _versions())
+    differences = differing_keys(plan.recipe, recipe)
+    differences += differing_keys(tokenizer_origin(output), _origin(config), "build.tokenizer")
+    if differences:
+        raise DatasetError(
+            f"{output}: was begun with another recipe; a data set has only one. Differing keys:\n  "
+            + "\n  ".join(differences)
+            + "\nBuild into another folder, or ask for the recipe of this one"
+        )
+
+
+def tokenizer_origin(dataset: Path) -> dict[str, Any]:
+    """What `_origin` said when the data set was begun."""
+    import json
+
+    text = (dataset / TOKENIZER_FOLDER / "tokenizer.json").read_text(encoding="utf-8")
+    origin: dict[str, Any] = json.loads(text)["trained"]
+    return origin
+
+
+def _build_items(plan: Plan, inputs: Inputs, request: BuildRequest, watcher: BuildWatcher) -> None:
+    total, pending = 0, []
+    for item in plan.items():
+        total += 1
+        if read_record(request.output, item) is None:
+            pending.append(item)
+    _check_sources(pending, inputs)
+    watcher.items(total, total - len(pending))
+    sources = {name: file.resolve() for name, file in inputs.files.items()}
+    context = BuildContext(request.output.resolve(), sources, plan.recipe)
+    workers = max(1, min(request.workers, len(pending)))
+    if pending:
+        run_items(request.executor, context, pending, workers, watcher.item_done)
+
+
+def _check_sources(pending: Sequence[WorkItem], inputs: Inputs) -> None:
+    needed = {part.path for item in pending for part in item.slice.ranges}
+    missing = sorted(needed - inputs.files.keys())
+    if missing:
+        raise InputError(
+            f"unfinished work items need {len(missing)} inputs that were not given: "
+            f"{', '.join(islice(missing, 3))}{', ...' if len(missing) > 3 else ''}; "
+            "add them to --input"
+        )

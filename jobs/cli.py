@@ -1,0 +1,119 @@
+"""The `blankstream` command: arguments in, one message out.
+
+Every mistake of the caller ends with exit status 2 and one message, every other fault foreseen with
+exit status 1; what is unforeseen keeps its traceback.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from jobs.console import note, say
+from schemas.config import Config, load_config, to_mapping, to_toml
+from schemas.errors import BlankstreamError, ConfigError, UserError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PRESETS = Path(__file__).parent / "presets"
+
+
+def main() -> None:
+    """Entry point of the console script; turns errors into a message and an exit status."""
+    try:
+        cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        note("Interrupted; what was finished stays, the same command goes on from there")
+        sys.exit(130)
+    except BlankstreamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, UserError) else 1)
+
+
+def find_preset(name: str) -> Path:
+    """File of a preset by name, or of a TOML file by path; `ConfigError` listing the presets."""
+    path = Path(name)
+    if path.suffix == ".toml":
+        return path
+    preset = PRESETS / f"{name}.toml"
+    known = sorted(file.stem for file in PRESETS.glob("*.toml"))
+    if name not in known:
+        raise ConfigError(
+            f"preset '{name}' is unknown; choose from {', '.join(known)}, or give a .toml file"
+        )
+    return preset
+
+
+def configured(command: Command) -> Command:
+    """Add --preset, --print-config and `section.key=value` arguments to a command."""
+    command = click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")(command)
+    command = click.option(
+        "--print-config", is_flag=True, help="Print the resulting configuration and stop."
+    )(command)
+    return click.option("--preset", default="tiny", show_default=True, help="Name or .toml file.")(
+        command
+    )
+
+
+def resolve(preset: str, overrides: tuple[str, ...], print_config: bool) -> Config:
+    """The configuration asked for; prints it and ends the command with --print-config."""
+    config = load_config(find_preset(preset), overrides)
+    if print_config:
+        say(to_toml(to_mapping(config)))
+        raise click.exceptions.Exit(0)
+    return config
+
+
+def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+    """Overrides and paths: what exists or has no '=' is a path, so `--input folder/*` works."""
+    paths = tuple(text for text in arguments if "=" not in text or Path(text).exists())
+    return tuple(text for text in arguments if text not in paths), tuple(map(Path, paths))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("blankstream"), prog_name="blankstream")
+def cli() -> None:
+    """GLM pretraining on streamed, pre-corrupted shards.
+
+    `blankstream demo` shows everything once, on text that Python ships, in minutes.
+    """
+
+
+@cli.command()
+@configured
+@click.option("--input", "inputs", multiple=True, type=Path, help="File or folder; repeatable.")
+@click.option("--output", type=Path, help="Folder of the data set.")
+@click.option("--executor", type=click.Choice(("serial", "processes", "ray")), default=None)
+@click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default=True)
+def build(
+    preset: str,
+    overrides: tuple[str, ...],
+    print_config: bool,
+    inputs: tuple[Path, ...],
+    output: Path | None,
+    executor: str | None,
+    workers: int,
+) -> None:
+    """Turn documents into a data set of pre-corrupted rows, or go on with one, or grow it."""
+    settings, more_inputs = split_arguments(overrides)
+    config = resolve(preset, settings, print_config)
+    if not inputs or output is None:
+        raise click.UsageError("build needs --input PATH and --output DATASET")
+    from jobs.build import BuildRequest, build_dataset
+    from jobs.build_progress import BuildProgress
+    from jobs.executors import default_executor
+    from jobs.summary import build_summary
+
+    request = BuildRequest(
+        config.build, inputs + more_inputs, output, executor or default_executor(), workers
+    )
+    with BuildProgress() as progress:
+        manifest = build_dataset(request, progress)
+    say(build_summary(output, manifest))

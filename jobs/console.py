@@ -1,0 +1,26 @@
+"""Where a person is told something: results on standard output, progress and errors beside it."""
+
+import sys
+
+from rich.console import Console
+
+OUT = Console(highlight=False, soft_wrap=True)
+"""Results."""
+
+PROGRESS = Console(stderr=True, highlight=False)
+"""Progress bars and messages about how it goes."""
+
+
+def say(text: str) -> None:
+    """A line of result, printed as it is."""
+    OUT.print(text, markup=False)
+
+
+def note(text: str) -> None:
+    """A line about the progress, printed as it is."""
+    PROGRESS.print(text, markup=False)
+
+
+def is_interactive() -> bool:
+    """True when bars can be drawn: standard error is a terminal."""
+    return sys.stderr.isatty()

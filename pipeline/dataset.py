@@ -1,0 +1,93 @@
+"""A finished data set on disk: its manifest, checked at the door, and readers of its splits.
+
+Stands between the build, which writes `manifest.json` last, and the stream.
+"""
+
+import hashlib
+from pathlib import Path
+
+from pipeline.reader import RowReader
+from pipeline.table import REBUILD_REMEDY, ShardTable
+from schemas.errors import DatasetError, UserError
+from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, Manifest
+from schemas.samples import RowFormat
+
+MAX_OPEN_FILES = 256
+"""Shards mapped at once by one reader; each takes one file descriptor."""
+
+
+class Dataset:
+    """What the manifest of one data set says. `digest`, its identity, is the hex SHA-256 of the
+    manifest's bytes, and through the hashes in it of everything that is ever read."""
+
+    def __init__(self, path: Path, manifest: Manifest, digest: str) -> None:
+        self.path, self.manifest, self.digest = path, manifest, digest
+
+    @property
+    def row_format(self) -> RowFormat:
+        """Geometry of every row of the data set."""
+        return self.manifest.row_format
+
+    @property
+    def tokenizer_hash(self) -> str:
+        """Hash of the tokenizer's model; data sets are mixed only where it is equal."""
+        return str(self.manifest.tokenizer.get("model_sha256", ""))
+
+    def num_rows(self, split: str) -> int:
+        """Rows of `split`; `UserError` for a split that does not exist."""
+        return self.manifest.rows[_checked(split)]
+
+    def reader(self, split: str, max_open_files: int = MAX_OPEN_FILES) -> RowReader:
+        """A new reader of `split`, with its own memory of what was verified."""
+        table = ShardTable(self.path / TABLE_NAME, self.manifest, _checked(split))
+        blocks = [block for block in self.manifest.table_blocks if block.split == split]
+        return RowReader(self.path, self.row_format, table, blocks, max_open_files)
+
+
+def open_dataset(path: Path | str) -> Dataset:
+    """The data set in the folder `path`; shards and their table are opened when they are read.
+
+    Raises `DatasetError` when the folder is missing, its build unfinished, or its manifest not one
+    that agrees with itself.
+    """
+    path = Path(path)
+    place = path / MANIFEST_NAME
+    try:
+        content = place.read_bytes()
+    except OSError as error:
+        raise DatasetError(_why_unreadable(path, place, error)) from error
+    manifest = Manifest.from_json(content.decode("utf-8", "replace"), str(place))
+    _check_blocks(manifest, place)
+    return Dataset(path, manifest, hashlib.sha256(content).hexdigest())
+
+
+def _why_unreadable(path: Path, place: Path, error: OSError) -> str:
+    if not path.exists():
+        return f"{path}: no such folder; expected a data set made by `blankstream build`"
+    if not path.is_dir():
+        return f"{path}: a file, expected the folder of a data set"
+    if not place.exists():
+        return (
+            f"{path}: no {MANIFEST_NAME}: the build has not finished; run the same `blankstream "
+            "build` again to complete it, or `blankstream status` to see what is missing"
+        )
+    return f"{place}: cannot be read ({error.strerror})"
+
+
+def _check_blocks(manifest: Manifest, place: Path) -> None:
+    """The table's blocks must cover the rows of every split, in order and without a gap."""
+    found = dict.fromkeys(SPLITS, 0)
+    for block in manifest.table_blocks:
+        in_order = found.get(block.split) == block.first_row
+        found[block.split] = block.first_row + block.rows if in_order else -1
+    if found != manifest.rows or len(manifest.table.xxh3) != len(manifest.table_blocks) + 2:
+        raise DatasetError(
+            f"{place}: rows per split {manifest.rows} do not agree with the blocks of the shard "
+            f"table, which cover {found}; {REBUILD_REMEDY}"
+        )
+
+
+def _checked(split: str) -> str:
+    if split not in SPLITS:
+        raise UserError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
+    return split

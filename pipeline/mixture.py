@@ -1,0 +1,135 @@
+"""Mixture: a fixed interleaving of choices in given shares, exact within one at every prefix.
+
+Used twice: the build gives each window its objective by it, the stream each row its data set.
+"""
+
+import heapq
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.errors import UserError
+
+MAX_PERIOD = 1 << 16
+"""Longest period. Shares whose common denominator is larger are rounded to multiples of
+1 / MAX_PERIOD (largest remainders first), thus by less than that."""
+
+
+def schedule(weights: Sequence[float]) -> NDArray[np.int64]:
+    """One period of choices, int64 (period,), read-only: indices into `weights`.
+
+    Repeated for ever, the count of each choice in every prefix [0, n) differs from n times its
+    share by less than one; a weight of 0 is never chosen. Weights are taken as the decimals they
+    are written as. Tijdeman's chairman assignment (1980) in integers, so the same everywhere; ties
+    go to the earlier choice. Raises `UserError` for weights that are no shares, or below
+    1 / MAX_PERIOD of their sum.
+    """
+    return _schedule(tuple(period_counts(weights)))
+
+
+def period_counts(weights: Sequence[float]) -> list[int]:
+    """How often each choice occurs in one period; the shares as the schedule realises them."""
+    shares = _shares(weights)
+    near = [share.limit_denominator(MAX_PERIOD) for share in shares]
+    period = math.lcm(*(share.denominator for share in near))
+    if period > MAX_PERIOD or sum(near) != 1:
+        period, near = MAX_PERIOD, shares
+    counts = [int(share * period) for share in near]
+    by_remainder = sorted(range(len(near)), key=lambda i: (counts[i] - near[i] * period, i))
+    for index in by_remainder[: period - sum(counts)]:
+        counts[index] += 1
+    lost = [weight for weight, count in zip(weights, counts, strict=True) if weight and not count]
+    if lost:
+        raise UserError(
+            f"weight {lost[0]!r} is less than 1/{MAX_PERIOD} of the sum of {list(weights)}: it "
+            "would never be chosen; leave it out or raise it"
+        )
+    return counts
+
+
+def _shares(weights: Sequence[float]) -> list[Fraction]:
+    for weight in weights:
+        if not isinstance(weight, float | int | np.number) or not 0 <= weight < math.inf:
+            raise UserError(
+                f"weight {weight!r} in {list(weights)}: expected a finite number, not negative"
+            )
+    exact = [Fraction(str(weight)) for weight in weights]
+    if not any(exact):
+        raise UserError(f"weights {list(weights)}: at least one must be above 0")
+    return [weight / sum(exact) for weight in exact]
+
+
+@lru_cache(maxsize=16)
+def _schedule(counts: tuple[int, ...]) -> NDArray[np.int64]:
+    """Chairman assignment as jobs with release times and deadlines, the earliest deadline first.
+
+    With k choices, occurrence x of choice i is released at the first step t (from 1) with
+    t * c_i >= period * (x + 1 / (2k - 2)), and due by (x + 1 - 1 / (2k - 2)) * period / c_i.
+    """
+    chosen = [index for index, count in enumerate(counts) if count]
+    period, slack = sum(counts), 2 * max(len(chosen), 2) - 2
+    scale = math.lcm(*(counts[index] for index in chosen))
+    coming = [(_release(0, period, slack, counts[i]), i, 0) for i in chosen]
+    heapq.heapify(coming)
+    due: list[tuple[int, int, int]] = []
+    order = np.empty(period, np.int64)
+    for step in range(1, period + 1):
+        while coming and coming[0][0] <= step:
+            _, index, number = heapq.heappop(coming)
+            deadline = (slack * (number + 1) - 1) * (scale // counts[index])
+            heapq.heappush(due, (deadline, index, number))
+        _, order[step - 1], number = heapq.heappop(due)
+        index = int(order[step - 1])
+        release = _release(number + 1, period, slack, counts[index])
+        heapq.heappush(coming, (release, index, number + 1))
+    order.flags.writeable = False
+    return order
+
+
+def _release(number: int, period: int, slack: int, count: int) -> int:
+    return -(-period * (number * slack + 1) // (count * slack))
+
+
+class Interleaving:
+    """The endless repetition of `schedule(weights)`, addressable at any index.
+
+    Memory is one period times the number of choices; any question about any index is O(1).
+    """
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        self._order = schedule(weights)
+        self.shares = tuple(period_counts(weights))
+        self.period = len(self._order)
+        chosen = self._order[:, None] == np.arange(len(weights))
+        self._before = np.zeros((self.period + 1, len(weights)), np.int64)
+        np.cumsum(chosen, axis=0, out=self._before[1:])
+
+    def counts(self, n: int) -> list[int]:
+        """How often each choice occurs in [0, n), for any n >= 0; the counts add up to n."""
+        periods, rest = divmod(n, self.period)
+        before = self._before[rest].tolist()
+        return [periods * share + part for share, part in zip(self.shares, before, strict=True)]
+
+    def choices(self, start: int, stop: int) -> NDArray[np.int64]:
+        """The choices (stop - start,) at the indices [start, stop)."""
+        return self.choices_at(np.arange(start, stop))
+
+    def choices_at(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The choice at each of `indices` (n,)."""
+        chosen: NDArray[np.int64] = self._order[indices % self.period]
+        return chosen
+
+    def occurrences(self, choice: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How often `choice` occurs in [0, i), for each i of `indices` (n,)."""
+        periods, rest = np.divmod(indices, self.period)
+        before: NDArray[np.int64] = self._before[rest, choice]
+        return before + periods * self.shares[choice]
+
+    def index_of(self, choice: int, number: int) -> int:
+        """Index of occurrence `number`, from 0, of a choice with a weight above 0."""
+        periods, rest = divmod(number, self.shares[choice])
+        return periods * self.period + int(np.flatnonzero(self._order == choice)[rest])

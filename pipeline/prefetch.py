@@ -1,0 +1,71 @@
+"""Prefetch: one thread that works a bounded number of items ahead of its consumer.
+
+Stands between the batches, which it makes, and `RowStream`, which hands them out. A thread and not
+processes: gathering and hashing release the interpreter lock, and nothing has to be copied across.
+"""
+
+import queue
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Prefetcher(Generic[T]):
+    """The items of `iterator`, made by a thread, at most `depth` of them ahead.
+
+    An exception of the iterator is raised by `get` in its place. The thread ends with the iterator,
+    with `close`, or when the prefetcher is garbage; it holds no reference to its consumer.
+    """
+
+    def __init__(self, iterator: Iterator[T], depth: int) -> None:
+        self._channel: _Channel[T] = _Channel(depth)
+        self._thread = threading.Thread(
+            target=self._channel.run, args=(iterator,), name="blankstream-prefetch", daemon=True
+        )
+        self._stop = weakref.finalize(self, self._channel.stop)
+        self._thread.start()
+
+    def get(self) -> T:
+        """The next item; raises `StopIteration`, or what the iterator raised, at the end."""
+        return self._channel.items.get()()
+
+    def close(self) -> None:
+        """Stop the thread and wait until it has ended."""
+        self._stop()
+        self._thread.join()
+
+
+class _Channel(Generic[T]):
+    """What thread and consumer share: a queue of functions that return an item or raise."""
+
+    def __init__(self, depth: int) -> None:
+        self.items: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
+        self._room = threading.Semaphore(depth)
+        self._stopped = False
+
+    def run(self, iterator: Iterator[T]) -> None:
+        while self._room.acquire() and not self._stopped:
+            try:
+                item = next(iterator)
+            except BaseException as error:
+                self.items.put(_raiser(error))
+                return
+            self.items.put(lambda item=item: self._take(item))
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._room.release()
+
+    def _take(self, item: T) -> T:
+        self._room.release()
+        return item
+
+
+def _raiser(error: BaseException) -> Callable[[], T]:
+    def throw() -> T:
+        raise error
+
+    return throw

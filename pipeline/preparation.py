@@ -1,0 +1,80 @@
+"""inputs -> tokenizer and splitter, trained on a bounded sample of the training documents.
+
+Stands before the plan, whose recipe holds the hashes of both. Held-out documents are never in the
+sample.
+"""
+
+import heapq
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import xxhash
+
+from pipeline.documents import Document, is_heldout, read_documents
+from pipeline.sentences import TRAINING_CHARACTERS, Splitter, load_splitter, train_splitter
+from pipeline.tokens import Tokenizer, load_tokenizer, train_tokenizer
+from schemas.build_config import BuildConfig
+from schemas.errors import InputError
+from schemas.plan import SourceRange
+
+_OVERSAMPLING = 4
+"""Characters looked at for one character of the sample, unless the inputs end before."""
+
+
+def sample_texts(
+    ranges: Sequence[SourceRange], sources: dict[str, Path], config: BuildConfig
+) -> list[str]:
+    """Training texts of about `config.tokenizer.sample_characters`, chosen by the ids' hashes.
+
+    Ranges are read in the order of their own hashes until enough was seen, so that neither the
+    order nor the number of inputs matters. Deterministic; needs no more memory than the sample.
+    """
+    budget = config.tokenizer.sample_characters
+    chosen: list[tuple[int, str]] = []
+    seen = held = 0
+    for document in _training_documents(ranges, sources, config):
+        text = document.text[:budget]
+        heapq.heappush(chosen, (-xxhash.xxh3_64_intdigest(f"sample/{document.id}".encode()), text))
+        seen, held = seen + len(text), held + len(text)
+        while held - len(chosen[0][1]) >= budget:
+            held -= len(heapq.heappop(chosen)[1])
+        if seen >= _OVERSAMPLING * budget:
+            break
+    if not chosen:
+        raise InputError(
+            "no document of the inputs can be used to train a tokenizer; look at the inputs and at "
+            "build.text_field, or give build.tokenizer.path and build.splitter"
+        )
+    return [text for _, text in sorted(chosen, reverse=True)]
+
+
+def prepare_splitter(texts: Sequence[str], config: BuildConfig) -> Splitter:
+    """The splitter that `config.splitter` names, or one trained on `texts`."""
+    if config.splitter != "train":
+        return load_splitter(config.splitter)
+    return train_splitter(_limited(texts, TRAINING_CHARACTERS))
+
+
+def prepare_tokenizer(texts: Sequence[str], splitter: Splitter, config: BuildConfig) -> Tokenizer:
+    """The tokenizer at `config.tokenizer.path`, or one trained on the sentences of `texts`."""
+    if config.tokenizer.path:
+        return load_tokenizer(Path(config.tokenizer.path))
+    sentences = (text[start:stop] for text in texts for start, stop in splitter.spans(text))
+    return train_tokenizer(sentences, config.tokenizer)
+
+
+def _training_documents(
+    ranges: Sequence[SourceRange], sources: dict[str, Path], config: BuildConfig
+) -> Iterator[Document]:
+    for source in sorted(ranges, key=lambda part: (part.xxh3, part.path, part.start)):
+        for read in read_documents(sources[source.path], source, config):
+            if isinstance(read, Document) and not is_heldout(read.id, config.heldout_ratio):
+                yield read
+
+
+def _limited(texts: Sequence[str], characters: int) -> Iterator[str]:
+    for text in texts:
+        if characters <= 0:
+            return
+        yield text[:characters]
+        characters -= len(text)
