@@ -1,9 +1,19 @@
 """What a person sees of a build: one bar over the work items, or plain lines without a terminal."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Self
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from jobs.console import PROGRESS, is_interactive, note
 from schemas.record import ItemRecord
@@ -60,3 +70,13 @@ class BuildProgress:
         if not is_interactive() and now - self._last_line > _LINE_EVERY_SECONDS:
             self._last_line = now
             note(f"{self._done} of {self._total} items, {self._rows:,} rows, {speed}")
+
+
+@contextmanager
+def bytes_bar(text: str) -> Iterator[Callable[[int], None]]:
+    """A bar without a known end over bytes; yields the function that advances it."""
+    columns = (TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn())
+    disabled = not is_interactive()
+    with Progress(*columns, console=PROGRESS, disable=disabled, transient=True) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda size: progress.advance(task, size)

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 import click
 
-from jobs.console import note, say
+from jobs.console import OUT, note, say
 from schemas.config import Config, load_config, to_mapping, to_toml
-from schemas.errors import BlankstreamError, ConfigError, UserError
+from schemas.errors import BlankstreamError, ConfigError, CorruptDataError, UserError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -117,3 +117,30 @@ def build(
     with BuildProgress() as progress:
         manifest = build_dataset(request, progress)
     say(build_summary(output, manifest))
+
+
+@cli.command()
+@click.argument("dataset", type=Path)
+@click.option("--row", type=int, default=0, show_default=True, help="Number of the row.")
+@click.option("--split", type=click.Choice(("train", "heldout")), default="train")
+def inspect(dataset: Path, row: int, split: str) -> None:
+    """Show a row: text with its blanks, part B in its order, labels and positions."""
+    from jobs.inspect import read_row, render_row
+
+    OUT.print(render_row(read_row(dataset, split, row)))
+
+
+@cli.command()
+@click.argument("dataset", type=Path)
+def verify(dataset: Path) -> None:
+    """Read every byte of a data set and compare it with what was recorded; exit 1 on damage."""
+    from jobs.build_progress import bytes_bar
+    from jobs.verify import verify_dataset
+
+    with bytes_bar("Verifying") as advance:
+        found = verify_dataset(dataset, advance)
+    for problem in found.problems:
+        say(f"damaged: {problem}")
+    if found.problems:
+        raise CorruptDataError(f"{dataset}: {len(found.problems)} problems, listed above")
+    say(f"{dataset}: {found.shards} shards, {found.rows:,} rows, {found.bytes:,} bytes, all intact")

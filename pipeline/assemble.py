@@ -42,12 +42,29 @@ def assemble(window: Tokens, spans: Sequence[Span], mask: int, start: int, end: 
     )
 
 
+def assemble_in_place(window: Tokens, spans: Sequence[Span], mask: int) -> Sample:
+    """The sample of masked language modelling: every token of `spans` becomes `mask`.
+
+    Nothing moves: part A is the whole window, part B is empty, labels stand under the masks, block
+    positions are 0. All masked tokens become `mask`, as in the reference's baseline.
+    """
+    tokens, labels = window.copy(), np.full(len(window), IGNORE_INDEX, np.int32)
+    for span in spans:
+        tokens[span.start : span.stop] = mask
+        labels[span.start : span.stop] = window[span.start : span.stop]
+    positions = np.arange(len(window), dtype=np.int32)
+    return Sample(tokens, labels, positions, np.zeros_like(positions), boundary=len(window))
+
+
 def restore(sample: Sample, mask: int) -> tuple[Tokens, list[Span]]:
     """The window and the spans, in part-B order, that `assemble` made `sample` of.
 
     Its inverse, used by tests and by `blankstream verify`. `mask` is the mask token of the sample;
-    a blank is recognised by the positions of part B, not by the token.
+    a blank is recognised by the positions of part B, not by the token. Of a sample made in place,
+    touching spans come back as one.
     """
+    if sample.boundary == len(sample.tokens):
+        return _restore_in_place(sample)
     opening = np.flatnonzero(sample.block_positions == 1)
     opening = opening[opening >= sample.boundary]
     edges = [*opening.tolist(), len(sample.tokens)]
@@ -63,6 +80,12 @@ def restore(sample: Sample, mask: int) -> tuple[Tokens, list[Span]]:
         starts[place] = Span(length, length + len(pieces[-1]))
         length += len(pieces[-1])
     return _joined(*pieces), [starts[place] for place in spans_at]
+
+
+def _restore_in_place(sample: Sample) -> tuple[Tokens, list[Span]]:
+    masked = sample.labels != IGNORE_INDEX
+    edges = np.flatnonzero(np.diff(masked, prepend=False, append=False)).reshape(-1, 2)
+    return np.where(masked, sample.labels, sample.tokens), [Span(*edge) for edge in edges.tolist()]
 
 
 def _source_positions(length: int, ascending: Sequence[Span]) -> NDArray[np.int64]:

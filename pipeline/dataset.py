@@ -4,10 +4,16 @@ Stands between the build, which writes `manifest.json` last, and the stream.
 """
 
 import hashlib
+import math
+from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 from pipeline.reader import RowReader
 from pipeline.table import REBUILD_REMEDY, ShardTable
+from schemas.config import differing_keys
 from schemas.errors import DatasetError, UserError
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, Manifest
 from schemas.samples import RowFormat
@@ -84,6 +90,47 @@ def _check_blocks(manifest: Manifest, place: Path) -> None:
         raise DatasetError(
             f"{place}: rows per split {manifest.rows} do not agree with the blocks of the shard "
             f"table, which cover {found}; {REBUILD_REMEDY}"
+        )
+
+
+def open_mixture(
+    datasets: Mapping[Path | str, float] | Path | str, split: str
+) -> list[tuple[Dataset, float]]:
+    """The data sets (folder -> weight, or one folder) with their weights, in order of digest.
+
+    Raises `UserError` for no data set or a weight that is not above 0, `DatasetError` for one
+    without rows in `split`, for the same one twice, and for two whose rows cannot be mixed.
+    """
+    weights = datasets if isinstance(datasets, Mapping) else {datasets: 1.0}
+    if not weights:
+        raise UserError("no data set given; expected {folder: weight}")
+    opened = [(open_dataset(path), _checked_weight(path, weights[path])) for path in weights]
+    opened.sort(key=lambda pair: pair[0].digest)
+    for dataset, _ in opened:
+        if not dataset.num_rows(split):
+            raise DatasetError(f"{dataset.path}: no rows in split {split!r} to read")
+    for (first, _), (second, _) in pairwise(opened):
+        _check_mixable(first, second)
+    return opened
+
+
+def _checked_weight(path: Path | str, weight: float) -> float:
+    number = isinstance(weight, float | int | np.number) and not isinstance(weight, bool)
+    if not number or not 0 < weight < math.inf:
+        raise UserError(f"{path}: weight {weight!r}, expected a finite number above 0")
+    return float(weight)
+
+
+def _check_mixable(first: Dataset, second: Dataset) -> None:
+    pair = f"{first.path} and {second.path}"
+    if first.digest == second.digest:
+        raise DatasetError(f"{pair}: the same data set twice; give it once, with one weight")
+    differences = differing_keys(first.row_format.to_mapping(), second.row_format.to_mapping())
+    differences += differing_keys(first.manifest.tokenizer, second.manifest.tokenizer, "tokenizer")
+    if differences:
+        raise DatasetError(
+            f"{pair} cannot be mixed, their rows differ in {'; '.join(differences)}; build both "
+            "with the same tokenizer, row sizes and objectives"
         )
 
 

@@ -187,7 +187,9 @@ def _split_statistics(
             "share_asked": round(share / sum(shares.values()), 6),
             "share": round(count(name, "samples") / samples, 6),
             "masked_ratio": round(count(name, "masked_tokens") / count(name, "window_tokens"), 6),
-            "mean_span_tokens": round(count(name, "masked_tokens") / count(name, "spans"), 6),
+            "mean_span_tokens": round(
+                count(name, "masked_tokens") / max(count(name, "spans"), 1), 6
+            ),
         }
         for name, share in sorted(shares.items())
         if count(name, "samples")

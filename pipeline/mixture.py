@@ -127,7 +127,8 @@ class Interleaving:
         """How often `choice` occurs in [0, i), for each i of `indices` (n,)."""
         periods, rest = np.divmod(indices, self.period)
         before: NDArray[np.int64] = self._before[rest, choice]
-        return before + periods * self.shares[choice]
+        before += periods * self.shares[choice]
+        return before
 
     def index_of(self, choice: int, number: int) -> int:
         """Index of occurrence `number`, from 0, of a choice with a weight above 0."""

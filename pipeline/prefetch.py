@@ -8,6 +8,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -49,23 +50,19 @@ class _Channel(Generic[T]):
     def run(self, iterator: Iterator[T]) -> None:
         while self._room.acquire() and not self._stopped:
             try:
-                item = next(iterator)
+                self.items.put(partial(self._hand_out, next(iterator)))
             except BaseException as error:
-                self.items.put(_raiser(error))
+                self.items.put(partial(self._throw, error))
                 return
-            self.items.put(lambda item=item: self._take(item))
 
     def stop(self) -> None:
         self._stopped = True
         self._room.release()
 
-    def _take(self, item: T) -> T:
+    def _hand_out(self, item: T) -> T:
         self._room.release()
         return item
 
-
-def _raiser(error: BaseException) -> Callable[[], T]:
-    def throw() -> T:
+    def _throw(self, error: BaseException) -> T:
+        self.items.put(partial(self._throw, error))
         raise error
-
-    return throw

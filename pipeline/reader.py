@@ -2,7 +2,7 @@
 
 Stands between the order of a stream and its batches. A row number leads over the table's block and
 the shard to a record batch and, once that is verified, to an address; then NumPy copies all rows
-at once, whatever shards they are in.
+at once, whatever shards and data sets they are in.
 """
 
 from collections import OrderedDict
@@ -25,7 +25,7 @@ class RowReader:
 
     A record batch is hashed when it is first touched. The identity of every touched shard is
     checked again in each call, before its rows are copied; a file changed since is verified anew.
-    Outside the promise: bytes changed between that check and the copy, under a millisecond, and
+    Outside the promise: bytes changed between that check and the copy, about a millisecond, and
     changes that leave size and times of a file as they were. At most `max_open_files` shards are
     mapped at once; one that is mapped again unchanged is not hashed again. `CorruptDataError` names
     a shard that is missing, truncated or damaged. Not thread-safe.
@@ -39,7 +39,7 @@ class RowReader:
         blocks: Sequence[TableBlock],
         max_open_files: int,
     ) -> None:
-        self._folder, self._format, self._table = folder, row_format, table
+        self._folder, self.row_format, self._table = folder, row_format, table
         self._row_bytes = row_format.width * np.dtype(row_format.dtype).itemsize
         self._described = blocks
         self._first_rows = np.array([block.first_row for block in blocks], np.int64)
@@ -47,20 +47,12 @@ class RowReader:
         self._mapped: OrderedDict[MappedShard, None] = OrderedDict()
         self._max_open_files = max_open_files
         self.num_rows = sum(block.rows for block in blocks)
+        self.num_verified = 0
+        """Record batches hashed so far, by this reader."""
 
     def gather(self, row_numbers: Numbers) -> NDArray[Any]:
         """Copies of the rows `row_numbers` (n,), each in [0, num_rows), as (n, width)."""
-        if not len(row_numbers):
-            return np.empty((0, self._format.width), self._format.dtype)
-        self._check(int(row_numbers.min()), int(row_numbers.max()))
-        numbers = np.searchsorted(self._first_rows, row_numbers, side="right") - 1
-        if numbers[0] == numbers.min() == numbers.max():
-            return self._gather_block(self._block(int(numbers[0])), row_numbers)
-        rows = np.empty((len(row_numbers), self._format.width), self._format.dtype)
-        for number in np.unique(numbers).tolist():
-            here = numbers == number
-            rows[here] = self._gather_block(self._block(number), row_numbers[here])
-        return rows
+        return gather_mixed([self], np.zeros(len(row_numbers), np.int64), row_numbers)
 
     def origin(self, row_number: int) -> tuple[ShardEntry, int, NDArray[np.uint32]]:
         """Shard of a row, its index in the shard, and its origin (4, max_samples)."""
@@ -70,8 +62,32 @@ class RowReader:
         shard.refresh()
         index = row_number - shard.entry.first_row
         batch, place = divmod(index, shard.batch_rows)
-        origin = origin_of(shard.file.batch(batch), self._format)[:, place]
+        origin = origin_of(shard.file.batch(batch), self.row_format)[:, place]
         return shard.entry, index, origin.copy()
+
+    def locate(self, row_numbers: Numbers) -> Numbers | None:
+        """Address of each of the rows (n,), mapped until this reader is used again.
+
+        What is not yet verified is verified, and `num_verified` grows; then call again, since
+        hashing takes a while in which a file may change. None when the rows are in more than
+        `max_open_files` shards.
+        """
+        if not len(row_numbers):
+            return row_numbers
+        self._check(int(row_numbers.min()), int(row_numbers.max()))
+        numbers = np.searchsorted(self._first_rows, row_numbers, side="right") - 1
+        addresses, room = np.empty_like(row_numbers), self._max_open_files
+        for number in np.flatnonzero(np.bincount(numbers)).tolist():
+            here = np.flatnonzero(numbers == number)
+            block = self._block(number)
+            shards = np.searchsorted(block.first_rows, row_numbers[here], side="right") - 1
+            touched = np.flatnonzero(np.bincount(shards)).tolist()
+            room -= len(touched)
+            if room < 0:
+                return None
+            block.bases[touched] = [self._shard(block, index).refresh() for index in touched]
+            addresses[here] = self._addresses(block, shards, row_numbers[here])
+        return addresses
 
     def close(self) -> None:
         """Release every mapping; the reader may be used again."""
@@ -90,44 +106,25 @@ class RowReader:
             self._blocks[number] = ShardBlock(self._described[number], shards)
         return self._blocks[number]
 
-    def _gather_block(self, block: ShardBlock, row_numbers: Numbers) -> NDArray[Any]:
-        shards = np.searchsorted(block.first_rows, row_numbers, side="right") - 1
-        touched = np.flatnonzero(np.bincount(shards))
-        if len(touched) <= self._max_open_files:
-            addresses = self._addresses(block, shards, touched.tolist(), row_numbers)
-            copied = copy_memory(addresses, self._row_bytes)
-            return copied.view(self._format.dtype).reshape(len(row_numbers), -1)
-        rows = np.empty((len(row_numbers), self._format.width), self._format.dtype)
-        first = shards < touched[len(touched) // 2]
-        for half in (first, ~first):
-            rows[half] = self._gather_block(block, row_numbers[half])
-        return rows
-
-    def _addresses(
-        self, block: ShardBlock, shards: Numbers, touched: list[int], row_numbers: Numbers
-    ) -> Numbers:
-        """Address of each row, all verified and mapped, valid until another shard is mapped."""
-        local = row_numbers - block.first_rows[shards]
-        while True:
-            block.bases[touched] = [self._shard(block, number).refresh() for number in touched]
-            batches, rest = np.divmod(local, block.batch_rows[shards])
-            batches += block.first_batches[shards]
-            offsets = block.offsets[batches]
-            if offsets.min() != UNVERIFIED:
-                rest *= self._row_bytes
-                rest += offsets
-                rest += block.bases[shards]
-                return rest
-            # Hashing takes a while, so that every identity is looked at again afterwards.
+    def _addresses(self, block: ShardBlock, shards: Numbers, row_numbers: Numbers) -> Numbers:
+        batches, rest = np.divmod(row_numbers - block.first_rows[shards], block.batch_rows[shards])
+        batches += block.first_batches[shards]
+        offsets = block.offsets[batches]
+        if offsets.min() == UNVERIFIED:
             for batch in np.unique(batches[offsets == UNVERIFIED]).tolist():
                 number = int(np.searchsorted(block.first_batches, batch, side="right")) - 1
                 self._shard(block, number).verify(batch - int(block.first_batches[number]))
+                self.num_verified += 1
+        rest *= self._row_bytes
+        rest += offsets
+        rest += block.bases[shards]
+        return rest
 
     def _shard(self, block: ShardBlock, number: int) -> MappedShard:
         """The shard, opened on first use, and now the most recently used one."""
         shard = block.shards[number]
         if shard is None:
-            shard = block.open(number, self._folder, self._format)
+            shard = block.open(number, self._folder, self.row_format)
         if shard in self._mapped:
             self._mapped.move_to_end(shard)
             return shard
@@ -135,3 +132,39 @@ class RowReader:
         if len(self._mapped) > self._max_open_files:
             self._mapped.popitem(last=False)[0].file.close()
         return shard
+
+
+def gather_mixed(
+    readers: Sequence[RowReader], choices: Numbers, row_numbers: Numbers
+) -> NDArray[Any]:
+    """Copies of rows of one format as (n, width): row i is row `row_numbers[i]` of the reader
+    `readers[choices[i]]`."""
+    row_format = readers[0].row_format
+    rows = np.empty((0, row_format.width), row_format.dtype)
+    if not len(row_numbers):
+        return rows
+    addresses = _locate_all(readers, choices, row_numbers)
+    if addresses is not None:
+        copied = copy_memory(addresses, row_format.width * rows.itemsize)
+        return copied.view(rows.dtype).reshape(len(row_numbers), row_format.width)
+    rows = np.empty((len(row_numbers), row_format.width), row_format.dtype)
+    for half in np.array_split(np.argsort(row_numbers), 2):
+        rows[half] = gather_mixed(readers, choices[half], row_numbers[half])
+    return rows
+
+
+def _locate_all(
+    readers: Sequence[RowReader], choices: Numbers, row_numbers: Numbers
+) -> Numbers | None:
+    """Addresses that are verified, by a pass over all files in which nothing had to be hashed."""
+    addresses = np.empty_like(row_numbers)
+    while True:
+        before = [reader.num_verified for reader in readers]
+        for choice, reader in enumerate(readers):
+            here = np.flatnonzero(choices == choice)
+            located = reader.locate(row_numbers[here])
+            if located is None:
+                return None
+            addresses[here] = located
+        if before == [reader.num_verified for reader in readers]:
+            return addresses

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import xxhash
 
-from pipeline.assemble import assemble
+from pipeline.assemble import assemble, assemble_in_place
 from pipeline.mixture import schedule
 from pipeline.randomness import Draws, Stream
 from pipeline.spans import draw_spans
 from schemas.build_config import BuildConfig, ObjectiveConfig
-from schemas.objectives import SpecialTokens
+from schemas.objectives import IGNORE_INDEX, SpecialTokens
 from schemas.samples import Sample, Window
 
 
@@ -66,7 +66,8 @@ class SampleMaker:
         self._counts[f"{prefix}.window_tokens"] += len(window.tokens)
         self._counts[f"{prefix}.part_a_tokens"] += sample.boundary
         self._counts[f"{prefix}.part_b_tokens"] += part_b
-        self._counts[f"{prefix}.masked_tokens"] += part_b - num_spans
+        labels = int((sample.labels != IGNORE_INDEX).sum())
+        self._counts[f"{prefix}.masked_tokens"] += labels - num_spans
 
 
 def corrupt(
@@ -79,5 +80,8 @@ def corrupt(
     """One window under one objective: a pure function, so that any sample can be made again."""
     spans = draw_spans(window, objective, key, config.shuffle_spans)
     mask = special.mask_id(objective.mask)
-    sample = assemble(window.tokens, spans, mask, special.start, special.end)
+    if objective.kind == "masked_lm":
+        sample = assemble_in_place(window.tokens, spans, mask)
+    else:
+        sample = assemble(window.tokens, spans, mask, special.start, special.end)
     return replace(sample, window=window.number, start=window.start, stop=window.stop)

@@ -108,6 +108,7 @@ SAMPLERS: dict[str, SpanSampler] = {
     "blank": sample_blanks,
     "sentence": sample_sentences,
     "document": sample_document,
+    "masked_lm": sample_blanks,
 }
 """Kind of an objective -> its sampler; the one place to add an objective."""
 
@@ -118,6 +119,8 @@ def max_sample_tokens(window_tokens: int, objective: ObjectiveConfig) -> int:
     Each span adds a mask and a start token; a sampler takes no span once the target is reached, so
     there are at most as many spans as target tokens, and one for a document span.
     """
+    if objective.kind == "masked_lm":
+        return window_tokens
     if objective.kind == "document":
         return window_tokens + 2
     return window_tokens + 2 * target_tokens(window_tokens, objective.mask_ratio)

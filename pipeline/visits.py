@@ -62,4 +62,4 @@ class Visits:
             Permutation(source.num_rows, self._seed, epoch, source.digest)(part)
             for epoch, part in zip(numbers.tolist(), np.split(places, starts[1:]), strict=False)
         ]
-        return np.concatenate(parts) if len(parts) != 1 else parts[0]
+        return np.concatenate(parts) if parts else visits

@@ -1,0 +1,58 @@
+"""Plain helpers of the build's tests: where data is, a small configuration, a silent watcher."""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from schemas.build_config import BuildConfig, ObjectiveConfig, TokenizerConfig
+from schemas.record import ItemRecord
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+class NoProgress:
+    """A `BuildWatcher` that remembers how many items it saw."""
+
+    def __init__(self) -> None:
+        self.total = self.before = 0
+        self.records: list[ItemRecord] = []
+
+    def stage(self, text: str) -> None:
+        """Nothing to do."""
+
+    def items(self, total: int, done: int) -> None:
+        self.total, self.before = total, done
+
+    def item_done(self, record: ItemRecord) -> None:
+        self.records.append(record)
+
+
+def small_config(**changes: Any) -> BuildConfig:
+    """A configuration for about 60,000 characters: nine items, several shards in some of them."""
+    objectives = {
+        "blank": ObjectiveConfig(kind="blank", share=0.5),
+        "document": ObjectiveConfig(kind="document", share=0.3, mask="gmask"),
+        "sentence": ObjectiveConfig(kind="sentence", share=0.2, mask="smask"),
+    }
+    config = BuildConfig(
+        window_tokens=64,
+        row_tokens=160,
+        max_samples=4,
+        heldout_ratio=0.2,
+        item_bytes=8192,
+        shard_rows=32,
+        record_batch_rows=8,
+        tokenizer=TokenizerConfig(vocab_size=500, sample_characters=50_000),
+        objective=objectives,
+    )
+    return replace(config, **changes)
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Relative path -> SHA-256 of every file below `folder`."""
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }

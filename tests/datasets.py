@@ -1,0 +1,74 @@
+"""Synthetic data sets for tests: random rows, written by the same writers as a build."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.shards import write_shard
+from pipeline.storage import commit_text
+from pipeline.table import write_table
+from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
+from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """What to write; the defaults give a few small shards with several record batches each."""
+
+    rows: int = 40
+    heldout: int = 0
+    shards: int = 3
+    batch_rows: int = 5
+    row_format: RowFormat = RowFormat(16, 2, "uint16", ("blank",))
+    tokenizer: str = "a"
+    seed: int = 0
+
+
+def write_dataset(folder: Path, content: Content | None = None, **changes: object) -> Path:
+    """Write `content`, or `Content(**changes)`, as a finished data set; returns `folder`."""
+    content = content or Content(**changes)  # type: ignore[arg-type]
+    rows = dict(zip(SPLITS, (content.rows, content.heldout), strict=True))
+    entries = [
+        entry
+        for split in SPLITS
+        if rows[split]
+        for entry in _write_split(folder, content, split, random_rows(content, split))
+    ]
+    table, blocks = write_table(folder / TABLE_NAME, entries)
+    manifest = Manifest(
+        recipe_digest="recipe",
+        plan_digest="plan",
+        rows=rows,
+        row_format=content.row_format,
+        tokenizer={"model_sha256": content.tokenizer, "vocab_size": 1000},
+        table=table,
+        table_blocks=tuple(blocks),
+        counts={},
+        statistics={},
+    )
+    commit_text(folder / MANIFEST_NAME, manifest.to_json())
+    return folder
+
+
+def random_rows(content: Content, split: str = TRAIN) -> RowArrays:
+    """The rows that `write_dataset` writes; the first number of row r is r modulo 2**16."""
+    count = content.rows if split == TRAIN else content.heldout
+    rng = np.random.default_rng([content.seed, SPLITS.index(split)])
+    row_format = content.row_format
+    rows = rng.integers(0, 1000, (count, row_format.width)).astype(row_format.dtype)
+    rows[:, 0] = np.arange(count) % 2**16
+    shape = (len(ORIGIN_COLUMNS), count, row_format.max_samples)
+    return RowArrays(rows, rng.integers(0, 1000, shape).astype(np.uint32))
+
+
+def _write_split(folder: Path, content: Content, split: str, arrays: RowArrays) -> list[ShardEntry]:
+    edges = np.linspace(0, len(arrays.rows), min(content.shards, len(arrays.rows)) + 1).astype(int)
+    entries = []
+    for number, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        path = f"shards/{split}/{number:05d}.arrow"
+        part = RowArrays(arrays.rows[start:stop], arrays.origin[:, start:stop])
+        hashes = write_shard(folder / path, content.row_format, part, content.batch_rows)
+        place = (0, 0, number, int(stop - start), int(start))
+        entries.append(ShardEntry(path, split, *place, hashes))
+    return entries

@@ -1,0 +1,100 @@
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.mixture import MAX_PERIOD, Interleaving, period_counts, schedule
+from schemas.errors import UserError
+
+WEIGHTS = st.lists(st.integers(0, 30), min_size=1, max_size=7).filter(any)
+ANY_WEIGHTS = st.lists(st.floats(0.01, 100), min_size=1, max_size=4)
+
+
+def prefix_counts(weights):
+    chosen = schedule(weights)[:, None] == np.arange(len(weights))
+    return np.cumsum(chosen, axis=0).tolist()
+
+
+@given(WEIGHTS)
+def test_every_prefix_holds_each_choice_within_one_of_its_share(weights):
+    total = sum(weights)
+    for length, counts in enumerate(prefix_counts(weights), start=1):
+        for weight, count in zip(weights, counts, strict=True):
+            assert abs(count - Fraction(weight * length, total)) < 1
+
+
+@given(ANY_WEIGHTS)
+def test_a_period_holds_each_choice_as_often_as_its_rounded_share(weights):
+    counts, period = period_counts(weights), len(schedule(weights))
+    assert prefix_counts(weights)[-1] == counts
+    assert period <= MAX_PERIOD
+    for weight, count in zip(weights, counts, strict=True):
+        assert abs(count / period - weight / sum(weights)) < 1 / MAX_PERIOD
+
+
+@given(WEIGHTS)
+def test_a_weight_of_zero_is_never_chosen(weights):
+    assert {weights[choice] for choice in schedule(weights).tolist()}.isdisjoint({0})
+
+
+@pytest.mark.parametrize(
+    ("weights", "counts"),
+    [
+        ([0.7, 0.2, 0.1], [7, 2, 1]),
+        ([1 / 3] * 3, [1, 1, 1]),
+        ([5], [1]),
+        ([0.5, 0, 1.5], [1, 0, 3]),
+    ],
+)
+def test_weights_are_the_decimals_they_are_written_as(weights, counts):
+    assert period_counts(weights) == counts
+
+
+def test_the_schedule_never_changes_by_accident():
+    assert schedule([5, 3, 2]).tolist() == [0, 1, 2, 0, 1, 0, 0, 2, 1, 0]
+
+
+@given(WEIGHTS, st.integers(0, 200))
+def test_counts_agree_with_the_choices_before(weights, n):
+    mixture = Interleaving(weights)
+    expected = np.bincount(mixture.choices(0, n), minlength=len(weights)).tolist()
+    assert mixture.counts(n) == expected
+    for choice, count in enumerate(expected):
+        assert mixture.occurrences(choice, np.array([n])).tolist() == [count]
+
+
+@given(WEIGHTS, st.integers(0, 10**15), st.integers(0, 50))
+def test_choices_far_away_continue_the_counts(weights, start, length):
+    mixture = Interleaving(weights)
+    chosen = np.bincount(mixture.choices(start, start + length), minlength=len(weights))
+    before, after = mixture.counts(start), mixture.counts(start + length)
+    assert [b - a for a, b in zip(before, after, strict=True)] == chosen.tolist()
+    assert sum(after) == start + length
+
+
+@given(WEIGHTS, st.integers(0, 10**12))
+def test_index_of_finds_the_place_of_an_occurrence(weights, number):
+    mixture = Interleaving(weights)
+    choice = int(np.argmax(weights))
+    index = mixture.index_of(choice, number)
+    assert mixture.choices(index, index + 1).tolist() == [choice]
+    assert mixture.counts(index)[choice] == number
+
+
+@pytest.mark.parametrize("weight", [-1, float("nan"), float("inf"), True, "1", None])
+def test_a_weight_that_is_no_share_is_refused(weight):
+    with pytest.raises(UserError, match="expected a finite number, not negative"):
+        schedule([1, weight])
+
+
+@pytest.mark.parametrize("weights", [[], [0, 0]])
+def test_no_weight_above_zero_is_refused(weights):
+    with pytest.raises(UserError, match="at least one must be above 0"):
+        schedule(weights)
+
+
+def test_a_weight_too_small_to_be_chosen_is_refused():
+    with pytest.raises(UserError, match=r"1e-07 is less than 1/65536 .* never be chosen"):
+        schedule([1, 1e-7])

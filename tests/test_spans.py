@@ -1,0 +1,120 @@
+"""Spans: inside the window, apart, covering what the objective promises, and of its law."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.randomness import document_key, poisson_thresholds
+from pipeline.spans import SAMPLERS, draw_spans, max_sample_tokens, target_tokens
+from schemas.build_config import ObjectiveConfig
+from schemas.samples import Span, Window
+from tests.strategies import KEYS, OBJECTIVES, windows
+
+BLANK = ObjectiveConfig(kind="blank")
+
+
+def plain_window(length: int, number: int = 0) -> Window:
+    tokens = np.arange(length + 2, dtype=np.int32)
+    ends = np.array([length + 1])
+    return Window(tokens, 1, length + 1, ends, number, 0, length)
+
+
+@given(windows(), OBJECTIVES, KEYS, st.booleans())
+def test_spans_lie_in_the_maskable_range_and_never_overlap(
+    window: Window, objective: ObjectiveConfig, key: int, shuffle: bool
+) -> None:
+    spans = draw_spans(window, objective, key, shuffle)
+    ascending = sorted(spans)
+    assert spans
+    assert ascending[0].start >= window.first
+    assert ascending[-1].stop <= window.last
+    assert all(span.start < span.stop for span in spans)
+    assert all(a.stop <= b.start for a, b in zip(ascending, ascending[1:], strict=False))
+    assert shuffle or spans == ascending
+
+
+@given(windows(), st.floats(0.01, 0.5), st.floats(0.5, 20), KEYS)
+def test_blanks_keep_a_token_between_neighbours_and_cover_the_target(
+    window: Window, mask_ratio: float, mean: float, key: int
+) -> None:
+    objective = ObjectiveConfig(kind="blank", mask_ratio=mask_ratio, mean_span_tokens=mean)
+    spans = sorted(draw_spans(window, objective, key))
+    masked = sum(span.stop - span.start for span in spans)
+    assert all(a.stop < b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert masked < window.last - window.first
+    # Tiny windows with a framing that counts towards the target can keep only one token.
+    room = (window.last - window.first) // 2
+    assert masked >= min(int(mask_ratio * len(window.tokens)), room)
+
+
+@given(windows(min_maskable=2), KEYS)
+def test_blanks_of_glm_cover_at_least_15_percent(window: Window, key: int) -> None:
+    spans = draw_spans(window, BLANK, key)
+    masked = sum(span.stop - span.start for span in spans)
+    assert masked >= int(0.15 * len(window.tokens))
+
+
+@given(windows(), KEYS)
+def test_sentence_spans_are_whole_sentences_and_reach_the_target(window: Window, key: int) -> None:
+    edges = [window.first, *window.sentence_ends.tolist()]
+    sentences = {Span(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)}
+    spans = draw_spans(window, ObjectiveConfig(kind="sentence"), key)
+    masked = sum(span.stop - span.start for span in spans)
+    assert set(spans) <= sentences
+    assert masked >= int(0.15 * len(window.tokens)) or len(spans) == len(sentences)
+    without_last_drawn = masked - max(span.stop - span.start for span in spans)
+    assert without_last_drawn < target_tokens(len(window.tokens), 0.15)
+
+
+@given(windows(), st.floats(0, 1), KEYS)
+def test_a_document_span_is_at_least_its_share_of_the_window(
+    window: Window, min_span_ratio: float, key: int
+) -> None:
+    objective = ObjectiveConfig(kind="document", min_span_ratio=min_span_ratio)
+    (span,) = draw_spans(window, objective, key)
+    maskable = window.last - window.first
+    assert span.stop - span.start >= min(int(min_span_ratio * len(window.tokens)), maskable)
+
+
+@given(windows(), OBJECTIVES, KEYS)
+def test_no_sample_is_longer_than_its_bound(
+    window: Window, objective: ObjectiveConfig, key: int
+) -> None:
+    spans = draw_spans(window, objective, key)
+    length = len(window.tokens) + 2 * len(spans) * (objective.kind != "masked_lm")
+    assert length <= max_sample_tokens(len(window.tokens), objective)
+
+
+@given(windows(), OBJECTIVES, KEYS)
+def test_the_same_key_gives_the_same_spans(
+    window: Window, objective: ObjectiveConfig, key: int
+) -> None:
+    assert draw_spans(window, objective, key) == draw_spans(window, objective, key)
+
+
+def test_span_lengths_follow_the_truncated_poisson_law() -> None:
+    counts: Counter[int] = Counter()
+    for number in range(300):
+        spans = draw_spans(plain_window(510, number), BLANK, document_key(1, 0, "law"))
+        counts.update(span.stop - span.start for span in spans)
+    total, thresholds = sum(counts.values()), [0, *poisson_thresholds(3.0, 39)]
+    expected = [total * (b - a) / 2**32 for a, b in zip(thresholds, thresholds[1:], strict=False)]
+    chi_square = sum((counts[n + 1] - expected[n]) ** 2 / expected[n] for n in range(8))
+    assert total > 7000
+    assert chi_square < 40  # 8 degrees of freedom: p is 3e-6
+
+
+def test_blank_places_reach_both_ends_of_the_window() -> None:
+    spans = [sorted(draw_spans(plain_window(40, number), BLANK, 7)) for number in range(400)]
+    assert min(span[0].start for span in spans) == 1
+    assert max(span[-1].stop for span in spans) == 41
+
+
+@pytest.mark.parametrize("length", [2, 3, 4, 7])
+def test_short_windows_still_give_a_sample(length: int) -> None:
+    for kind in SAMPLERS:
+        spans = draw_spans(plain_window(length), ObjectiveConfig(kind=kind), 5)
+        assert spans, kind
