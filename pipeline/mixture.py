@@ -53,7 +53,8 @@ def period_counts(weights: Sequence[float]) -> list[int]:
 
 def _shares(weights: Sequence[float]) -> list[Fraction]:
     for weight in weights:
-        if not isinstance(weight, float | int | np.number) or not 0 <= weight < math.inf:
+        number = isinstance(weight, float | int | np.number) and not isinstance(weight, bool)
+        if not number or not 0 <= weight < math.inf:
             raise UserError(
                 f"weight {weight!r} in {list(weights)}: expected a finite number, not negative"
             )

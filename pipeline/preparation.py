@@ -68,7 +68,9 @@ def _training_documents(
 ) -> Iterator[Document]:
     for source in sorted(ranges, key=lambda part: (part.xxh3, part.path, part.start)):
         for read in read_documents(sources[source.path], source, config):
-            if isinstance(read, Document) and not is_heldout(read.id, config.heldout_ratio):
+            if not isinstance(read, Document) or not read.text.strip():
+                continue
+            if not is_heldout(read.id, config.heldout_ratio):
                 yield read
 
 

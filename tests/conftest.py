@@ -37,9 +37,9 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one JSONL of twenty of Python's help topics, about 60,000 characters."""
+    """A folder with one JSONL of 25 of Python's help topics, about 60,000 characters."""
     folder = tmp_path_factory.mktemp("corpus")
-    chosen = sorted(topics.topics.items(), key=lambda item: len(item[1]))[20:40]
+    chosen = sorted(topics.topics.items(), key=lambda item: len(item[1]))[35:60]
     lines = [json.dumps({"id": name, "text": text}) + "\n" for name, text in chosen]
     (folder / "topics.jsonl").write_text("".join(lines), encoding="utf-8")
     return folder

@@ -1,5 +1,7 @@
 """Synthetic data sets for tests: random rows, written by the same writers as a build."""
 
+import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from pipeline.table import write_table
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
 from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat
 
+ROW_FORMAT = RowFormat(16, 2, "uint16", ("blank",))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
@@ -20,7 +24,7 @@ class Content:
     heldout: int = 0
     shards: int = 3
     batch_rows: int = 5
-    row_format: RowFormat = RowFormat(16, 2, "uint16", ("blank",))
+    row_format: RowFormat = ROW_FORMAT
     tokenizer: str = "a"
     seed: int = 0
 
@@ -65,10 +69,27 @@ def random_rows(content: Content, split: str = TRAIN) -> RowArrays:
 def _write_split(folder: Path, content: Content, split: str, arrays: RowArrays) -> list[ShardEntry]:
     edges = np.linspace(0, len(arrays.rows), min(content.shards, len(arrays.rows)) + 1).astype(int)
     entries = []
-    for number, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for number, (start, stop) in enumerate(itertools.pairwise(edges.tolist())):
         path = f"shards/{split}/{number:05d}.arrow"
         part = RowArrays(arrays.rows[start:stop], arrays.origin[:, start:stop])
         hashes = write_shard(folder / path, content.row_format, part, content.batch_rows)
-        place = (0, 0, number, int(stop - start), int(start))
+        place = (0, 0, number, stop - start, start)
         entries.append(ShardEntry(path, split, *place, hashes))
     return entries
+
+
+def overwrite(path: Path, position: int, content: bytes) -> None:
+    """Change bytes in place, as a later clock tick would find it (ticks last some milliseconds)."""
+    before = path.stat()
+    with path.open("r+b") as stream:
+        stream.seek(position)
+        stream.write(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 10_000_000))
+
+
+def flip(path: Path, position: int) -> None:
+    """Flip one bit of the byte at `position`, in place."""
+    with path.open("rb") as stream:
+        stream.seek(position)
+        (byte,) = stream.read(1)
+    overwrite(path, position, bytes([byte ^ 1 << position % 8]))

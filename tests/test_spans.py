@@ -1,5 +1,6 @@
 """Spans: inside the window, apart, covering what the objective promises, and of its law."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -32,7 +33,7 @@ def test_spans_lie_in_the_maskable_range_and_never_overlap(
     assert ascending[0].start >= window.first
     assert ascending[-1].stop <= window.last
     assert all(span.start < span.stop for span in spans)
-    assert all(a.stop <= b.start for a, b in zip(ascending, ascending[1:], strict=False))
+    assert all(a.stop <= b.start for a, b in itertools.pairwise(ascending))
     assert shuffle or spans == ascending
 
 
@@ -43,7 +44,7 @@ def test_blanks_keep_a_token_between_neighbours_and_cover_the_target(
     objective = ObjectiveConfig(kind="blank", mask_ratio=mask_ratio, mean_span_tokens=mean)
     spans = sorted(draw_spans(window, objective, key))
     masked = sum(span.stop - span.start for span in spans)
-    assert all(a.stop < b.start for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.stop < b.start for a, b in itertools.pairwise(spans))
     assert masked < window.last - window.first
     # Tiny windows with a framing that counts towards the target can keep only one token.
     room = (window.last - window.first) // 2
@@ -60,7 +61,7 @@ def test_blanks_of_glm_cover_at_least_15_percent(window: Window, key: int) -> No
 @given(windows(), KEYS)
 def test_sentence_spans_are_whole_sentences_and_reach_the_target(window: Window, key: int) -> None:
     edges = [window.first, *window.sentence_ends.tolist()]
-    sentences = {Span(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)}
+    sentences = {Span(a, b) for a, b in itertools.pairwise(edges)}
     spans = draw_spans(window, ObjectiveConfig(kind="sentence"), key)
     masked = sum(span.stop - span.start for span in spans)
     assert set(spans) <= sentences
@@ -101,7 +102,7 @@ def test_span_lengths_follow_the_truncated_poisson_law() -> None:
         spans = draw_spans(plain_window(510, number), BLANK, document_key(1, 0, "law"))
         counts.update(span.stop - span.start for span in spans)
     total, thresholds = sum(counts.values()), [0, *poisson_thresholds(3.0, 39)]
-    expected = [total * (b - a) / 2**32 for a, b in zip(thresholds, thresholds[1:], strict=False)]
+    expected = [total * (b - a) / 2**32 for a, b in itertools.pairwise(thresholds)]
     chi_square = sum((counts[n + 1] - expected[n]) ** 2 / expected[n] for n in range(8))
     assert total > 7000
     assert chi_square < 40  # 8 degrees of freedom: p is 3e-6

@@ -1,0 +1,158 @@
+"""Checkpoints of a run: complete under their name or not there at all.
+
+Written by `train.py`; read when a run goes on, and by everything that uses a trained model. A
+checkpoint is `RUN/checkpoints/step-0000100/` with `model.safetensors`, `optimizer.safetensors` and
+`state.json`, which names the other two with their hashes.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xxhash
+from torch import Tensor
+
+from model.checkpoint import load_model, load_tensors, save_model, save_tensors
+from model.transformer import GLM
+from pipeline.storage import TEMPORARY_MARK, commit_text
+from schemas.errors import CorruptDataError, RunError
+from schemas.model_config import ModelConfig
+
+CHECKPOINTS_FOLDER = "checkpoints"
+MODEL_NAME, OPTIMIZER_NAME, STATE_NAME = "model.safetensors", "optimizer.safetensors", "state.json"
+
+_FOLDER_NAME = re.compile(r"step-(\d{7,})")
+_HASH_BLOCK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A finished checkpoint: `stream` is the state of the row stream, `xxh3` of each file in hex.
+
+    What is loaded is compared with `xxh3` first; `CorruptDataError` names the file that differs.
+    """
+
+    path: Path
+    step: int
+    stream: dict[str, Any]
+    xxh3: dict[str, str]
+
+    def load_model(self, config: ModelConfig) -> GLM:
+        """The model, on the CPU."""
+        return load_model(self._verified(MODEL_NAME), config)
+
+    def load_training_tensors(self) -> dict[str, Tensor]:
+        """The tensors beside the model's own, on the CPU."""
+        return load_tensors(self._verified(OPTIMIZER_NAME))
+
+    def _verified(self, name: str) -> Path:
+        path = self.path / name
+        found = _hash(path) if path.is_file() else "no file"
+        if found != self.xxh3[name]:
+            raise CorruptDataError(
+                f"{path}: damaged: expected xxh3 {self.xxh3[name]}, found {found}; "
+                f"delete the folder {self.path} to use the checkpoint before it"
+            )
+        return path
+
+
+def finished_checkpoints(run: Path) -> list[Checkpoint]:
+    """The checkpoints of `run`, oldest first; unfinished and temporary folders are passed over."""
+    folder = run / CHECKPOINTS_FOLDER
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    found = [
+        _read(folder / name, int(match[1]))
+        for name in names
+        if (match := _FOLDER_NAME.fullmatch(name)) and (folder / name / STATE_NAME).is_file()
+    ]
+    return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def latest_checkpoint(run: Path) -> Checkpoint | None:
+    """The finished checkpoint of the highest step, or None."""
+    return next(reversed(finished_checkpoints(run)), None)
+
+
+def last_checkpoint(run: Path) -> Checkpoint:
+    """As `latest_checkpoint`; `RunError` when the run has none."""
+    checkpoint = latest_checkpoint(run)
+    if checkpoint is None:
+        raise RunError(
+            f"{run}: no finished checkpoint; expected one below {CHECKPOINTS_FOLDER}/. Start the "
+            "training again with --resume auto and let it reach train.checkpoint_every_steps"
+        )
+    return checkpoint
+
+
+def write_checkpoint(
+    run: Path, step: int, model: GLM, training: Mapping[str, Tensor], stream: dict[str, Any]
+) -> None:
+    """Write the checkpoint of `step`; after a crash it is complete or not there.
+
+    `training` is whatever continuing needs beside the model, `stream` the state of the rows.
+    """
+    final = run / CHECKPOINTS_FOLDER / f"step-{step:07d}"
+    temporary = final.with_name(f"{final.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
+    temporary.mkdir(parents=True)
+    try:
+        save_model(model, temporary / MODEL_NAME)
+        save_tensors(training, temporary / OPTIMIZER_NAME)
+        xxh3 = {name: _hash(temporary / name) for name in (MODEL_NAME, OPTIMIZER_NAME)}
+        state = {"step": step, "stream": stream, "xxh3": xxh3}
+        commit_text(temporary / STATE_NAME, json.dumps(state, indent=1) + "\n")
+        # Only an unfinished folder can have this name: a run goes on behind its last checkpoint.
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.rename(final)
+        _sync(final.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def delete_old_checkpoints(run: Path, keep: int) -> None:
+    """Delete all but the last `keep` finished checkpoints."""
+    for checkpoint in finished_checkpoints(run)[:-keep]:
+        # Renamed first, so that a crash leaves no half of a checkpoint under its name.
+        doomed = checkpoint.path.with_name(f"{checkpoint.path.name}{TEMPORARY_MARK}old")
+        checkpoint.path.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def delete_leftovers(run: Path) -> None:
+    """Delete what an earlier process was writing or deleting when it was killed."""
+    for path in (run / CHECKPOINTS_FOLDER).glob(f"*{TEMPORARY_MARK}*"):
+        shutil.rmtree(path)
+
+
+def _read(path: Path, step: int) -> Checkpoint:
+    try:
+        state = json.loads((path / STATE_NAME).read_text(encoding="utf-8"))
+        xxh3 = {name: str(state["xxh3"][name]) for name in (MODEL_NAME, OPTIMIZER_NAME)}
+        return Checkpoint(path, step, dict(state["stream"]), xxh3)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptDataError(
+            f"{path / STATE_NAME}: not the state of a checkpoint ({type(error).__name__}: {error});"
+            f" delete the folder {path} to use the checkpoint before it"
+        ) from error
+
+
+def _hash(path: Path) -> str:
+    found = xxhash.xxh3_64()
+    with path.open("rb") as stream:
+        while block := stream.read(_HASH_BLOCK_BYTES):
+            found.update(block)
+    return found.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

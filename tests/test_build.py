@@ -1,0 +1,306 @@
+"""A build: same plan, same bytes, whoever runs it, whatever happened before."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jobs.build import BuildRequest, build_dataset
+from jobs.executors import run_items
+from pipeline.build import BuildContext
+from pipeline.dataset import open_dataset
+from pipeline.finish import finish_dataset
+from pipeline.packing import decode_row
+from pipeline.storage import TEMPORARY_MARK
+from schemas.build_config import BuildConfig, ObjectiveConfig
+from schemas.errors import ConfigError, DatasetError, InputError
+from schemas.plan import Plan
+from tests.corpus import NoProgress, file_hashes, small_config
+
+
+def build(corpus: Path, output: Path, config: BuildConfig, executor: str = "serial") -> NoProgress:
+    progress = NoProgress()
+    build_dataset(BuildRequest(config, [corpus], output, executor, 2), progress)
+    return progress
+
+
+def test_a_data_set_holds_what_the_design_says(built: Path) -> None:
+    names = set(file_hashes(built))
+    assert {"plan.json", "manifest.json", "shards.arrow", "splitter.json"} < names
+    assert "tokenizer/tokenizer.model" in names
+    assert "records/pass-0000/00000.json" in names
+    assert "records/pass-0000/00000.documents.arrow" in names
+    assert "shards/train/pass-0000/00000-00000.arrow" in names
+    assert any(name.startswith("shards/heldout/") for name in names)
+    assert not any(TEMPORARY_MARK in name for name in names)
+
+
+def test_the_manifest_names_no_path_host_or_time(built: Path, corpus: Path) -> None:
+    text = (built / "manifest.json").read_text() + (built / "plan.json").read_text()
+    assert str(corpus) not in text
+    assert str(built) not in text
+    rows = json.loads((built / "manifest.json").read_text())["rows"]
+    assert set(rows) == {"train", "heldout"}
+    assert rows["train"] > 50
+    assert rows["heldout"] > 5
+
+
+@pytest.mark.parametrize("executor", ["processes", pytest.param("ray", marks=pytest.mark.ray)])
+def test_the_executor_does_not_change_bytes(
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig, executor: str
+) -> None:
+    build(corpus, tmp_path / "other", config, executor)
+    assert file_hashes(tmp_path / "other") == file_hashes(built)
+
+
+def rebuilt_without_records(built: Path, folder: Path) -> tuple[Plan, BuildContext, Path]:
+    """A copy of a data set with nothing but what precedes the items, and how to build them."""
+    shutil.copytree(built, folder)
+    for name in ("records", "shards"):
+        shutil.rmtree(folder / name)
+    for name in ("manifest.json", "shards.arrow"):
+        (folder / name).unlink()
+    plan = Plan.from_json((folder / "plan.json").read_text(), "plan.json")
+    return plan, BuildContext(folder, {}, plan.recipe), folder
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_order_of_submission_does_not_change_bytes(
+    tmp_path: Path, built: Path, corpus: Path, seed: int
+) -> None:
+    plan, context, folder = rebuilt_without_records(built, tmp_path / "again")
+    context.sources["topics.jsonl"] = corpus / "topics.jsonl"
+    items = list(plan.items())
+    np.random.default_rng(seed).shuffle(items)
+    run_items("serial", context, items, 1, lambda record: None)
+    finish_dataset(folder, plan, 0.01)
+    assert file_hashes(folder) == file_hashes(built)
+
+
+def test_a_finished_build_builds_nothing_again(
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig
+) -> None:
+    shutil.copytree(built, tmp_path / "copy")
+    progress = build(corpus, tmp_path / "copy", config)
+    assert progress.records == []
+    assert progress.before == progress.total > 4
+    assert file_hashes(tmp_path / "copy") == file_hashes(built)
+
+
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "records/pass-0000/00001.json",
+        "shards/train/pass-0000/00002-00000.arrow",
+        "records/pass-0000/00003.documents.arrow",
+    ],
+)
+def test_a_lost_file_is_built_again_and_nothing_else_is(
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig, lost: str
+) -> None:
+    shutil.copytree(built, tmp_path / "copy")
+    (tmp_path / "copy" / lost).unlink()
+    progress = build(corpus, tmp_path / "copy", config)
+    assert len(progress.records) == 1
+    assert file_hashes(tmp_path / "copy") == file_hashes(built)
+
+
+def test_growing_keeps_every_finished_shard_byte_for_byte(
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig
+) -> None:
+    grown = tmp_path / "grown"
+    shutil.copytree(built, grown)
+    before = {name: found for name, found in file_hashes(built).items() if "/" in name}
+    old_rows = all_rows(built)
+    (tmp_path / "more.jsonl").write_text(
+        json.dumps({"id": "new", "text": "Something new. " * 400}) + "\n"
+    )
+    two_passes = small_config(passes=2)
+    request = BuildRequest(
+        two_passes, [corpus / "topics.jsonl", tmp_path / "more.jsonl"], grown, "serial", 1
+    )
+    build_dataset(request, NoProgress())
+    after = file_hashes(grown)
+    assert {name: after[name] for name in before} == before
+    new_rows = all_rows(grown)
+    assert len(new_rows) > 2 * len(old_rows) - 5
+    np.testing.assert_array_equal(new_rows[: len(old_rows)], old_rows)
+    with pytest.raises(DatasetError, match="fewer than the 2 passes already planned"):
+        build(corpus, grown, config)
+
+
+def all_rows(dataset: Path) -> np.ndarray:
+    opened = open_dataset(dataset)
+    return opened.reader("train").gather(np.arange(opened.num_rows("train")))
+
+
+def test_passes_corrupt_the_same_text_independently(tmp_path: Path, corpus: Path) -> None:
+    build(corpus, tmp_path / "d", small_config(passes=2))
+    manifest = open_dataset(tmp_path / "d").manifest
+    rows, row_format = all_rows(tmp_path / "d"), manifest.row_format
+    half = len(rows) // 2
+    first = {s.tokens.tobytes() for row in rows[:half] for s in decode_row(row, row_format)}
+    second = {s.tokens.tobytes() for row in rows[half:] for s in decode_row(row, row_format)}
+    assert len(first & second) < 0.1 * len(first)
+    assert manifest.counts["documents"] == 25
+
+
+def test_every_token_of_every_document_is_in_some_window(built: Path) -> None:
+    counts = open_dataset(built).manifest.counts
+    for split in ("train", "heldout"):
+        framed = sum(
+            counts.get(f"{split}.{name}.window_tokens", 0)
+            - 2 * counts.get(f"{split}.{name}.samples", 0)
+            for name in ("blank", "sentence", "document")
+        )
+        dropped = counts.get(f"{split}.windows.dropped.too_short", 0)
+        assert framed + dropped == counts[f"{split}.document_tokens"]
+
+
+def test_objectives_have_their_shares(built: Path) -> None:
+    objectives = open_dataset(built).manifest.statistics["train"]["objectives"]
+    for name, share in (("blank", 0.5), ("document", 0.3), ("sentence", 0.2)):
+        assert abs(objectives[name]["share"] - share) < 0.03
+
+
+def test_another_recipe_is_refused_with_the_keys_that_differ(
+    tmp_path: Path, built: Path, corpus: Path
+) -> None:
+    shutil.copytree(built, tmp_path / "copy")
+    changed = small_config(seed=7, window_tokens=48)
+    with pytest.raises(
+        DatasetError, match=r"build\.seed: 1 -> 7\n  build\.window_tokens: 64 -> 48"
+    ):
+        build(corpus, tmp_path / "copy", changed)
+    other_words = small_config(tokenizer=changed.tokenizer.__class__(vocab_size=450))
+    with pytest.raises(DatasetError, match=r"build\.tokenizer\.vocab_size: 500 -> 450"):
+        build(corpus, tmp_path / "copy", other_words)
+    assert file_hashes(tmp_path / "copy") == file_hashes(built)
+
+
+def test_a_planned_input_that_changed_is_refused(
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig
+) -> None:
+    shutil.copytree(built, tmp_path / "d")
+    shutil.copytree(corpus, tmp_path / "c")
+    file = tmp_path / "c" / "topics.jsonl"
+    text = file.read_text()
+    file.write_text(text + "\n")
+    with pytest.raises(InputError, match=r"'topics\.jsonl' was planned with"):
+        build(tmp_path / "c", tmp_path / "d", config)
+    file.write_text(text.replace("Python", "Jython"))
+    (tmp_path / "d" / "records" / "pass-0000" / "00000.json").unlink()
+    with pytest.raises(InputError, match="have changed since the build was planned"):
+        build(tmp_path / "c", tmp_path / "d", config)
+
+
+def test_unfinished_items_name_the_inputs_they_need(
+    tmp_path: Path, built: Path, config: BuildConfig
+) -> None:
+    shutil.copytree(built, tmp_path / "d")
+    (tmp_path / "d" / "records" / "pass-0000" / "00000.json").unlink()
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "other.txt").write_text("Some other text.")
+    with pytest.raises(InputError, match=r"need 1 inputs that were not given: topics\.jsonl"):
+        build(tmp_path / "c", tmp_path / "d", config)
+
+
+def jsonl(folder: Path, *records: Any) -> Path:
+    folder.mkdir()
+    lines = (one if isinstance(one, str) else json.dumps(one) for one in records)
+    (folder / "x.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+WORDS = "The quick brown fox jumps over the lazy dog and runs away from it. "
+
+
+def test_an_id_that_occurs_twice_is_refused_unless_suffixed(tmp_path: Path) -> None:
+    same = [{"id": "a", "text": WORDS * 5}, {"id": "a", "text": WORDS * 6}]
+    folder, config = jsonl(tmp_path / "c", *same), small_config(heldout_ratio=0.0)
+    with pytest.raises(InputError, match=r"id 'a' occurs twice, at x\.jsonl#0 and x\.jsonl#"):
+        build(folder, tmp_path / "d", config)
+    (folder / "y.jsonl").write_text(json.dumps({"id": "b", "text": WORDS}) + "\n")
+    build(folder, tmp_path / "e", small_config(heldout_ratio=0.0, duplicate_ids="suffix"))
+
+
+def test_an_id_in_two_items_is_found_before_the_manifest_is_written(tmp_path: Path) -> None:
+    lines = [{"id": str(number % 30), "text": WORDS * 8} for number in range(31)]
+    with pytest.raises(InputError, match="id '0' occurs twice, at work item 0"):
+        build(jsonl(tmp_path / "c", *lines), tmp_path / "d", small_config())
+    with pytest.raises(DatasetError, match="the build has not finished"):
+        open_dataset(tmp_path / "d")
+
+
+def test_bad_input_is_counted_quarantined_and_limited(tmp_path: Path) -> None:
+    good = [{"id": f"g{number}", "text": WORDS * 9} for number in range(40)]
+    folder = jsonl(tmp_path / "c", *good, "{broken", {"text": ""}, {"id": "z", "text": " "})
+    with pytest.raises(InputError, match=r"1 of 43 documents cannot be used.*First cases:\n  x\."):
+        build(folder, tmp_path / "d", small_config())
+    build(folder, tmp_path / "e", small_config(max_bad_ratio=0.1))
+    counts = open_dataset(tmp_path / "e").manifest.counts
+    assert counts["bad.malformed_json"] == 1
+    assert counts["documents.dropped.empty_text"] == 2
+    (line,) = next(iter((tmp_path / "e" / "quarantine").glob("*.jsonl"))).read_text().splitlines()
+    assert json.loads(line)["excerpt"] == "{broken\n"
+
+
+def test_an_input_of_rubbish_stops_the_build_at_once(tmp_path: Path) -> None:
+    good = [{"id": "g", "text": WORDS * 50}]
+    folder = jsonl(tmp_path / "c", *good, *["{broken"] * 200)
+    with pytest.raises(InputError, match="200 of 201 documents cannot be used"):
+        build(folder, tmp_path / "d", small_config(item_bytes=1 << 20))
+
+
+def test_many_short_documents_lose_nothing(tmp_path: Path) -> None:
+    words = [{"id": str(n), "text": f"word{n} again"} for n in range(300)]
+    folder = jsonl(tmp_path / "c", {"id": "long", "text": WORDS * 99}, *words)
+    build(folder, tmp_path / "d", small_config(heldout_ratio=0.0))
+    counts = open_dataset(tmp_path / "d").manifest.counts
+    samples = sum(n for name, n in counts.items() if name.endswith(".samples"))
+    assert counts["train.documents"] == 301
+    assert samples >= 301
+
+
+def test_nothing_left_to_train_on_is_an_error(tmp_path: Path) -> None:
+    folder = jsonl(tmp_path / "c", {"text": ""})
+    with pytest.raises(InputError, match="no document of the inputs can be used"):
+        build(folder, tmp_path / "d", small_config())
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_row_too_short_for_its_longest_sample_is_refused(tmp_path: Path, corpus: Path) -> None:
+    with pytest.raises(ConfigError, match=r"set build\.row_tokens=82 or lower"):
+        build(corpus, tmp_path / "d", small_config(row_tokens=70))
+    objective = {"x": ObjectiveConfig(kind="words")}
+    with pytest.raises(ConfigError, match=r"objective\.x\.kind is 'words'; choose from blank"):
+        build(corpus, tmp_path / "d", small_config(objective=objective))
+    assert not (tmp_path / "d").exists()
+
+
+def test_a_folder_that_holds_something_else_is_not_built_into(
+    tmp_path: Path, corpus: Path, config: BuildConfig
+) -> None:
+    (tmp_path / "thesis.doc").write_text("ten years of work")
+    with pytest.raises(DatasetError, match=r"holds no plan\.json but other files \(thesis\.doc"):
+        build(corpus, tmp_path, config)
+    with pytest.raises(DatasetError, match="is a file; give a folder as --output"):
+        build(corpus, tmp_path / "thesis.doc", config)
+
+
+@pytest.mark.fault
+def test_a_record_of_another_plan_is_refused(
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig
+) -> None:
+    shutil.copytree(built, tmp_path / "d")
+    record = tmp_path / "d" / "records" / "pass-0000" / "00000.json"
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps(content | {"item": "0" * 64}))
+    with pytest.raises(DatasetError, match="belongs to work item 000000000000"):
+        build(corpus, tmp_path / "d", config)
+    record.write_text(json.dumps(content)[:100])
+    with pytest.raises(DatasetError, match="not a record of this project"):
+        build(corpus, tmp_path / "d", config)

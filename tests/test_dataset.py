@@ -1,0 +1,295 @@
+import hashlib
+import json
+import os
+import random
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import mapped_shards
+from pipeline import table as table_module
+from pipeline.dataset import open_dataset, open_mixture
+from pipeline.reader import gather_mixed
+from pipeline.storage import commit_text
+from pipeline.table import write_table
+from schemas.errors import CorruptDataError, DatasetError, UserError
+from schemas.manifest import HELDOUT, MANIFEST_NAME, TABLE_NAME, TRAIN
+from schemas.samples import RowFormat
+from tests.datasets import Content, flip, random_rows, write_dataset
+
+ROWS = random_rows(Content()).rows
+ALL = np.arange(len(ROWS))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    return write_dataset(tmp_path_factory.mktemp("shared"), heldout=4)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return write_dataset(tmp_path / "dataset")
+
+
+def shards_of(path):
+    return sorted((path / "shards").rglob("*.arrow"))
+
+
+def edit_manifest(path, **changes):
+    manifest = json.loads((path / MANIFEST_NAME).read_text())
+    (path / MANIFEST_NAME).write_text(json.dumps(manifest | changes))
+
+
+def test_a_data_set_says_what_its_manifest_says(shared):
+    dataset = open_dataset(str(shared))
+    assert (dataset.num_rows(TRAIN), dataset.num_rows(HELDOUT)) == (40, 4)
+    assert dataset.row_format == Content().row_format
+    assert dataset.tokenizer_hash == "a"
+    assert dataset.digest == hashlib.sha256((shared / MANIFEST_NAME).read_bytes()).hexdigest()
+
+
+def test_a_missing_folder_is_an_error_naming_it(tmp_path):
+    with pytest.raises(DatasetError, match="nowhere: no such folder"):
+        open_dataset(tmp_path / "nowhere")
+
+
+def test_a_file_in_place_of_a_folder_is_an_error(shared):
+    with pytest.raises(DatasetError, match="a file, expected the folder"):
+        open_dataset(shared / MANIFEST_NAME)
+
+
+def test_an_unfinished_build_is_not_readable(path):
+    (path / MANIFEST_NAME).unlink()
+    with pytest.raises(DatasetError, match=r"no manifest\.json: the build has not finished; run"):
+        open_dataset(path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "not json", '{"row_format": 3}'])
+def test_a_malformed_manifest_is_an_error_naming_it(path, text):
+    (path / MANIFEST_NAME).write_text(text)
+    with pytest.raises(DatasetError, match=r"manifest\.json: not a manifest"):
+        open_dataset(path)
+
+
+@pytest.mark.parametrize("rows", [{"train": 41, "heldout": 0}, {"train": 40, "heldout": 1}])
+def test_a_manifest_that_contradicts_its_table_is_an_error(path, rows):
+    edit_manifest(path, rows=rows)
+    with pytest.raises(DatasetError, match="do not agree with the blocks of the shard table"):
+        open_dataset(path)
+
+
+def test_a_split_that_does_not_exist_is_an_error(shared):
+    with pytest.raises(UserError, match="split 'test': expected one of train, heldout"):
+        open_dataset(shared).reader("test")
+
+
+@given(st.lists(st.integers(0, 39), max_size=60))
+def test_any_rows_are_gathered_in_the_order_asked_for(shared, numbers):
+    reader = open_dataset(shared).reader(TRAIN)
+    rows = reader.gather(np.array(numbers, np.int64))
+    assert rows.dtype == np.uint16
+    assert np.array_equal(rows, ROWS[numbers])
+
+
+@pytest.mark.parametrize("split", [TRAIN, HELDOUT])
+def test_wide_rows_of_both_splits_are_gathered(tmp_path, split):
+    wide = RowFormat(24, 3, "uint32", ("blank",))
+    content = Content(rows=30, heldout=7, row_format=wide)
+    expected = random_rows(content, split).rows
+    rows = open_dataset(write_dataset(tmp_path, content)).reader(split)
+    assert np.array_equal(rows.gather(np.arange(len(expected))), expected)
+
+
+@pytest.mark.parametrize("open_files", [1, 2, 3])
+@pytest.mark.parametrize("block_shards", [1, 3, 1024])
+def test_few_open_files_and_many_blocks_give_the_same_rows(
+    tmp_path, monkeypatch, open_files, block_shards
+):
+    monkeypatch.setattr(table_module, "BLOCK_SHARDS", block_shards)
+    path = write_dataset(tmp_path, shards=8, batch_rows=2)
+    reader = open_dataset(path).reader(TRAIN, open_files)
+    for seed in range(4):
+        numbers = np.random.default_rng(seed).permutation(40)
+        assert np.array_equal(reader.gather(numbers), ROWS[numbers])
+        assert np.array_equal(reader.gather(numbers[:3]), ROWS[numbers[:3]])
+
+
+def test_rows_of_two_data_sets_are_gathered_together(shared, tmp_path, monkeypatch):
+    other = Content(rows=9, seed=5)
+    readers = [open_dataset(p).reader(TRAIN) for p in (shared, write_dataset(tmp_path, other))]
+    choices, numbers = np.array([1, 0, 0, 1]), np.array([8, 8, 39, 0])
+    expected = [random_rows(other).rows[8], ROWS[8], ROWS[39], random_rows(other).rows[0]]
+    assert np.array_equal(gather_mixed(readers, choices, numbers), expected)
+    monkeypatch.setattr(mapped_shards, "_MAX_EXTENT", 10_000)
+    assert np.array_equal(gather_mixed(readers, choices, numbers), expected)
+
+
+@pytest.mark.parametrize("number", [-1, 40])
+def test_a_row_outside_the_split_is_refused(shared, number):
+    reader = open_dataset(shared).reader(TRAIN)
+    with pytest.raises(IndexError, match=rf"{number}.* are not all in \[0, 40\)"):
+        reader.gather(np.array([0, number]) if number > 0 else np.array([number, 0]))
+    with pytest.raises(IndexError, match="are not all in"):
+        reader.origin(number)
+
+
+def test_the_origin_of_every_row_is_found(shared):
+    reader, expected = open_dataset(shared).reader(TRAIN), random_rows(Content()).origin
+    for number in range(40):
+        entry, index, origin = reader.origin(number)
+        assert entry.first_row + index == number
+        assert np.array_equal(origin, expected[:, number])
+
+
+def test_an_unchanged_shard_is_hashed_once_whatever_is_open(path):
+    reader = open_dataset(path).reader(TRAIN, 1)
+    reader.gather(ALL)
+    hashed = reader.num_verified
+    reader.gather(ALL)
+    reader.close()
+    assert np.array_equal(reader.gather(ALL), ROWS)
+    assert reader.num_verified == hashed == 9
+
+
+@pytest.mark.fault
+def test_any_flipped_byte_of_a_shard_is_an_error_naming_it(path):
+    for shard in shards_of(path):
+        content = shard.read_bytes()
+        for position in random.Random(1).sample(range(len(content)), 60):
+            flip(shard, position)
+            with pytest.raises(CorruptDataError, match=rf"{shard.name}: .* is damaged.*build"):
+                open_dataset(path).reader(TRAIN).gather(ALL)
+            flip(shard, position)
+    assert np.array_equal(open_dataset(path).reader(TRAIN).gather(ALL), ROWS)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("size", [0, 1, 100, 4096, -1])
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_truncated_shard_is_an_error_before_and_after_it_was_opened(path, size, opened):
+    reader, shard = open_dataset(path).reader(TRAIN), shards_of(path)[1]
+    if opened:
+        reader.gather(ALL)
+    os.truncate(shard, size % shard.stat().st_size if size < 0 else size)
+    with pytest.raises(CorruptDataError, match=rf"{shard.name}: \d+ bytes long, expected .*build"):
+        reader.gather(ALL)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_missing_shard_is_an_error_before_and_after_it_was_opened(path, opened):
+    reader, shard = open_dataset(path).reader(TRAIN), shards_of(path)[1]
+    if opened:
+        reader.gather(ALL)
+    shard.unlink()
+    with pytest.raises(CorruptDataError, match=rf"{shard.name}: cannot be opened .*build"):
+        reader.gather(ALL)
+
+
+@pytest.mark.fault
+def test_bytes_changed_while_mapped_are_found_and_a_repair_is_accepted(path):
+    reader, shard = open_dataset(path).reader(TRAIN), shards_of(path)[0]
+    position = shard.read_bytes().index(ROWS[3].tobytes())
+    reader.gather(ALL)
+    flip(shard, position)
+    assert np.array_equal(reader.gather(ALL[20:]), ROWS[20:])
+    with pytest.raises(CorruptDataError, match=f"{shard.name}: record batch 0"):
+        reader.gather(ALL[:5])
+    flip(shard, position)
+    assert np.array_equal(reader.gather(ALL), ROWS)
+
+
+@pytest.mark.fault
+def test_bytes_changed_while_closed_are_found(path):
+    reader, shard = open_dataset(path).reader(TRAIN, 1), shards_of(path)[0]
+    reader.gather(ALL)
+    flip(shard, shard.read_bytes().index(ROWS[3].tobytes()))
+    with pytest.raises(CorruptDataError, match=f"{shard.name}: record batch 0"):
+        reader.gather(ALL)
+
+
+def retable(path, change):
+    """Rewrite table and manifest, as hostile hands would, with `change` applied to each entry."""
+    dataset = open_dataset(path)
+    entries = [
+        change(entry)
+        for entry in table_module.ShardTable(path / TABLE_NAME, dataset.manifest, TRAIN)
+    ]
+    table, _ = write_table(path / TABLE_NAME, entries)
+    text = json.loads(dataset.manifest.to_json()) | {"table": asdict(table)}
+    commit_text(path / MANIFEST_NAME, json.dumps(text))
+    return open_dataset(path).reader(TRAIN)
+
+
+@pytest.mark.parametrize("name", ["../outside.arrow", "shards/../../outside.arrow", "link.arrow"])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_a_path_that_leaves_the_data_set_is_refused(path, name, absolute):
+    outside = path.parent / "outside.arrow"
+    outside.write_bytes(shards_of(path)[0].read_bytes())
+    (path / "link.arrow").symlink_to(outside)
+    name = str(outside) if absolute else name
+    reader = retable(path, lambda entry: replace(entry, path=name))
+    with pytest.raises(DatasetError, match="lies outside the data set"):
+        reader.gather(ALL[:1])
+
+
+def test_a_table_that_contradicts_its_shards_is_refused(path):
+    reader = retable(path, lambda entry: replace(entry, first_row=entry.first_row // 2))
+    with pytest.raises(DatasetError, match=r"do not hold rows 0\.\.40 of train"):
+        reader.gather(ALL)
+
+
+def test_a_shard_of_another_row_format_is_refused(path):
+    row_format = Content().row_format.to_mapping() | {"row_tokens": 1000}
+    edit_manifest(path, row_format=row_format)
+    with pytest.raises(DatasetError, match=r"record batch 0 is 5 rows of .* expected 5 of"):
+        open_dataset(path).reader(TRAIN).gather(ALL)
+
+
+def test_a_mixture_is_ordered_by_digest_however_it_is_given(shared, path):
+    forward = open_mixture({shared: 1, str(path): 2.5}, TRAIN)
+    backward = open_mixture({str(path): 2.5, shared: 1}, TRAIN)
+    digests = [(dataset.digest, weight) for dataset, weight in forward]
+    assert digests == [(dataset.digest, weight) for dataset, weight in backward]
+    assert digests == sorted(digests)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"tokenizer": "b"}, "tokenizer.model_sha256"),
+        ({"row_format": RowFormat(32, 2, "uint16", ("blank",))}, "row_tokens"),
+        ({"row_format": RowFormat(16, 2, "uint32", ("blank",))}, "dtype"),
+        ({"row_format": RowFormat(16, 2, "uint16", ("blank", "document"))}, "objectives"),
+    ],
+)
+def test_data_sets_whose_rows_differ_are_refused_together(shared, tmp_path, change, named):
+    other = write_dataset(tmp_path / "other", **change)
+    with pytest.raises(DatasetError, match=f"cannot be mixed, their rows differ in .*{named}") as e:
+        open_mixture({shared: 1, other: 1}, TRAIN)
+    assert str(shared) in str(e.value)
+    assert str(other) in str(e.value)
+
+
+def test_the_same_data_set_twice_is_refused(shared, tmp_path):
+    with pytest.raises(DatasetError, match="the same data set twice"):
+        open_mixture({shared: 1, f"{shared}/.": 1}, TRAIN)
+
+
+def test_a_data_set_without_rows_in_the_split_is_refused(path):
+    with pytest.raises(DatasetError, match="no rows in split 'heldout'"):
+        open_mixture(path, HELDOUT)
+
+
+@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), "1", True, None])
+def test_a_weight_that_is_not_above_zero_is_refused(shared, weight):
+    with pytest.raises(UserError, match="expected a finite number above 0"):
+        open_mixture({shared: weight}, TRAIN)
+
+
+def test_no_data_set_at_all_is_refused():
+    with pytest.raises(UserError, match="no data set given"):
+        open_mixture({}, TRAIN)
