@@ -17,7 +17,8 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from model.attention import Layout
 from pipeline.stream import RowStream
-from schemas.errors import UserError
+from schemas.errors import ConfigError, UserError
+from schemas.model_config import ModelConfig
 from schemas.objectives import IGNORE_INDEX
 from schemas.samples import RowFormat
 
@@ -58,6 +59,17 @@ def to_device(rows: NDArray[Any], row_format: RowFormat, device: torch.device) -
         layout=Layout(lengths=parts["lengths"], boundaries=parts["boundaries"]),
         objectives=parts["objectives"],
     )
+
+
+def check_positions(rows: NDArray[Any], row_format: RowFormat, config: ModelConfig) -> None:
+    """Raise `ConfigError` when a position of `rows` lies outside the model's position tables."""
+    slices = row_format.slices
+    found = int(rows[:, slices["positions"].start : slices["block_positions"].stop].max(initial=0))
+    if found > config.max_sequence_length:
+        raise ConfigError(
+            f"model.max_sequence_length={config.max_sequence_length}: a row has position {found}; "
+            f"train with at least model.max_sequence_length={found}, or build with shorter windows"
+        )
 
 
 def _widened(rows: Tensor, row_format: RowFormat) -> dict[str, Tensor]:

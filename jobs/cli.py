@@ -62,6 +62,18 @@ def configured(command: Command) -> Command:
     )
 
 
+def executor_options(command: Command) -> Command:
+    """Add --executor and --workers to a command."""
+    command = click.option(
+        "--workers", type=click.IntRange(1), default=os.cpu_count(), show_default=True
+    )(command)
+    return click.option(
+        "--executor",
+        type=click.Choice(("serial", "processes", "ray")),
+        help="Default: ray where it is installed, else processes.",
+    )(command)
+
+
 def resolve(preset: str, overrides: tuple[str, ...], print_config: bool) -> Config:
     """The configuration asked for; prints it and ends the command with --print-config."""
     config = load_config(find_preset(preset), overrides)
@@ -90,8 +102,7 @@ def cli() -> None:
 @configured
 @click.option("--input", "inputs", multiple=True, type=Path, help="File or folder; repeatable.")
 @click.option("--output", type=Path, help="Folder of the data set.")
-@click.option("--executor", type=click.Choice(("serial", "processes", "ray")), default=None)
-@click.option("--workers", type=click.IntRange(1), default=os.cpu_count(), show_default=True)
+@executor_options
 def build(
     preset: str,
     overrides: tuple[str, ...],
@@ -144,3 +155,94 @@ def verify(dataset: Path) -> None:
     if found.problems:
         raise CorruptDataError(f"{dataset}: {len(found.problems)} problems, listed above")
     say(f"{dataset}: {found.shards} shards, {found.rows:,} rows, {found.bytes:,} bytes, all intact")
+
+
+@cli.command()
+@configured
+@click.option("--data", multiple=True, metavar="DATASET[=WEIGHT]", help="Data set; repeatable.")
+@click.option("--output", type=Path, help="Folder of the run.")
+@click.option(
+    "--resume",
+    type=click.Choice(("never", "auto")),
+    default="never",
+    show_default=True,
+    help="auto: go on from the last checkpoint where there is one.",
+)
+def train(
+    preset: str,
+    overrides: tuple[str, ...],
+    print_config: bool,
+    data: tuple[str, ...],
+    output: Path | None,
+    resume: str,
+) -> None:
+    """Train a GLM on the rows of data sets, or go on with a run that was interrupted."""
+    config = resolve(preset, overrides, print_config)
+    if not data or output is None:
+        raise click.UsageError("train needs --data DATASET and --output RUN")
+    datasets = dict(map(parse_weight, data))
+    from jobs.train import train as train_run
+    from jobs.train_progress import TrainProgress, describe
+
+    with TrainProgress() as progress:
+        result = train_run(config, datasets, output, resume == "auto", progress)
+    if result.last is None:
+        say(f"{output}: finished before, at step {result.last_step}; nothing to do")
+    else:
+        say(
+            f"{output}: step {result.last_step} of {config.train.max_steps}, {describe(result.last)}"
+        )
+
+
+def parse_weight(text: str) -> tuple[Path | str, float]:
+    """`DATASET` or `DATASET=WEIGHT` as path and weight; `ConfigError` for a bad weight."""
+    path, separator, weight = text.rpartition("=")
+    if not separator or Path(text).exists():
+        return Path(text), 1.0
+    try:
+        return Path(path), float(weight)
+    except ValueError as error:
+        raise ConfigError(f"--data {text}: weight '{weight}' is no number") from error
+
+
+@cli.command()
+@click.argument("run", type=Path)
+@click.argument("text")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="0 takes the most likely token; above, tokens are sampled.",
+)
+@click.option("--top-k", type=click.IntRange(0), default=0, help="Sample among so many; 0: all.")
+@click.option("--top-p", type=click.FloatRange(0, 1), default=1.0, help="Nucleus sampling.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--max-new-tokens",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="Tokens of one answer at most.",
+)
+def fill(run: Path, text: str, **options: Any) -> None:
+    """Fill the blanks of TEXT: [MASK] for a few words, [sMASK] a sentence, [gMASK] a long end."""
+    from jobs.fill import fill_text
+    from model.sampling import FillOptions
+
+    filled = fill_text(run, text, FillOptions(**options))
+    say(filled.text)
+    for number, answer in enumerate(filled.answers, start=1):
+        say(f"  blank {number}: {answer}")
+
+
+@cli.command()
+@click.option("--output", type=Path, default=Path("demo"), show_default=True)
+@executor_options
+def demo(output: Path, executor: str | None, workers: int) -> None:
+    """Everything once, on text that Python itself ships: build, train, evaluate, fill."""
+    from jobs.demo import overrides, run_demo
+    from jobs.executors import default_executor
+
+    config = load_config(find_preset("tiny"), overrides())
+    run_demo(config, output, executor or default_executor(), workers)

@@ -99,9 +99,7 @@ def open_run(path: Path) -> Run:
     """The run in the folder `path`; `RunError` when there is none."""
     if not (path / CONFIG_NAME).is_file():
         why = f"has no {CONFIG_NAME}" if path.exists() else "no such folder"
-        raise RunError(
-            f"{path}: {why}; expected a run made by `blankstream train --output {path}`"
-        )
+        raise RunError(f"{path}: {why}; expected a run made by `blankstream train --output {path}`")
     config = load_config(path / CONFIG_NAME)
     place = path / DATA_NAME
     try:

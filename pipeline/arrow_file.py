@@ -5,6 +5,7 @@ one region (schemas/manifest.py, `FileHashes`), and no region is used before its
 """
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import mmap
@@ -17,11 +18,12 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.storage import committed
-from schemas.errors import CorruptDataError
+from schemas.errors import BlankstreamError, CorruptDataError
 from schemas.manifest import FileHashes
 
 _MAGIC_AND_PADDING = 8
 _HASH_BLOCK_BYTES = 1 << 22
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 class ArrowFileWriter:
@@ -136,6 +138,11 @@ class VerifiedArrowFile:
             return self._open()
         except OSError as error:
             self.close()
+            if error.errno in _EXHAUSTED:
+                raise BlankstreamError(
+                    f"{self.path}: cannot be opened ({error.strerror}); the file is not to blame: "
+                    "raise the limit (`ulimit -n`) or give fewer data sets"
+                ) from error
             raise CorruptDataError(
                 f"{self.path}: cannot be opened ({error.strerror}); {self._remedy}"
             ) from error

@@ -33,6 +33,11 @@ class Prefetcher(Generic[T]):
         """The next item; raises `StopIteration`, or what the iterator raised, at the end."""
         return self._channel.items.get()()
 
+    @property
+    def is_lost(self) -> bool:
+        """True in the child of a fork, where the thread does not exist and nothing would come."""
+        return self._channel.items.empty() and not self._thread.is_alive()
+
     def close(self) -> None:
         """Stop the thread and wait until it has ended."""
         self._stop()

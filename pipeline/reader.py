@@ -25,8 +25,9 @@ class RowReader:
 
     A record batch is hashed when it is first touched. The identity of every touched shard is
     checked again in each call, before its rows are copied; a file changed since is verified anew.
-    Outside the promise: bytes changed between that check and the copy, about a millisecond, and
-    changes that leave size and times of a file as they were. At most `max_open_files` shards are
+    Outside the promise: what happens to a file between that check and the copy, about a millisecond
+    (changed bytes go unseen, a truncation ends the process), and changes that leave its size and
+    times as they were, such as one within the clock tick in which it was opened. At most `max_open_files` shards are
     mapped at once; one that is mapped again unchanged is not hashed again. `CorruptDataError` names
     a shard that is missing, truncated or damaged. Not thread-safe.
     """

@@ -52,7 +52,12 @@ class RowStream:
         epochs: int | None = None,
         drop_last: bool = False,
     ) -> None:
-        _check_counts(batch_rows, rank, world_size, consumed_rows, epochs)
+        _check_at_least(1, batch_rows=batch_rows, world_size=world_size)
+        _check_at_least(0, seed=seed, rank=rank, consumed_rows=consumed_rows)
+        if epochs is not None:
+            _check_at_least(1, epochs=epochs)
+        if rank >= world_size:
+            raise UserError(f"rank={rank}: expected less than world_size={world_size}")
         mixed = open_mixture(datasets, split)
         self.datasets = tuple(dataset for dataset, _ in mixed)
         """In the order that `Batch.datasets` refers to: by digest, however they were given."""
@@ -119,7 +124,7 @@ class RowStream:
     def _next_gathered(self) -> list[Batch]:
         if self._closed:
             raise UserError("this stream is closed; make a new one with state=stream.state()")
-        if self._prefetcher is None:
+        if self._prefetcher is None or self._prefetcher.is_lost:
             self._prefetcher = Prefetcher(self._source.gathered(self._consumed), PREFETCH_DEPTH)
         try:
             return self._prefetcher.get()
@@ -133,13 +138,7 @@ class RowStream:
         self._prefetcher, self._ready = None, iter(())
 
 
-def _check_counts(
-    batch_rows: int, rank: int, world_size: int, consumed_rows: int, epochs: int | None
-) -> None:
-    lowest = {"batch_rows": 1, "rank": 0, "world_size": 1, "consumed_rows": 0, "epochs": 1}
-    given = (batch_rows, rank, world_size, consumed_rows, 1 if epochs is None else epochs)
-    for (name, low), value in zip(lowest.items(), given, strict=True):
+def _check_at_least(low: int, **values: int) -> None:
+    for name, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < low:
             raise UserError(f"{name}={value!r}: expected an integer of at least {low}")
-    if rank >= world_size:
-        raise UserError(f"rank={rank}: expected less than world_size={world_size}")

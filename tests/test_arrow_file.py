@@ -1,3 +1,4 @@
+import errno
 import os
 
 import pyarrow as pa
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.arrow_file import VerifiedArrowFile, write_arrow_file
-from schemas.errors import CorruptDataError
+from schemas.errors import BlankstreamError, CorruptDataError
 from tests.datasets import overwrite
 
 SCHEMA = pa.schema([pa.field("number", pa.int64())], {"made": "for a test"})
@@ -86,6 +87,15 @@ def test_a_missing_file_is_an_error_naming_it(written):
     path.unlink()
     with pytest.raises(CorruptDataError, match=r"numbers\.arrow: cannot be opened \(No such file"):
         VerifiedArrowFile(path, hashes, REMEDY)
+
+
+def test_too_many_open_files_do_not_blame_the_file(written, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(BlankstreamError, match="the file is not to blame: raise the limit"):
+        VerifiedArrowFile(*written, REMEDY)
 
 
 def test_recheck_holds_while_nothing_changes(written):

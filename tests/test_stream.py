@@ -1,6 +1,7 @@
 import gc
 import itertools
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -236,6 +237,7 @@ def test_epochs_end_before_any_data_set_begins_one_more(paths):
     [
         ({"batch_rows": 0}, "batch_rows=0: expected an integer of at least 1"),
         ({"batch_rows": 1.5}, "batch_rows=1.5: expected an integer"),
+        ({"seed": "1"}, "seed='1': expected an integer of at least 0"),
         ({"rank": -1}, "rank=-1: expected an integer of at least 0"),
         ({"rank": 2, "world_size": 2}, "rank=2: expected less than world_size=2"),
         ({"world_size": 0}, "world_size=0: expected an integer of at least 1"),
@@ -324,6 +326,28 @@ def test_a_stream_works_a_bounded_number_of_gathers_ahead(paths, monkeypatch):
     time.sleep(0.1)
     assert len(gathers) <= 3
     stream.close()
+
+
+def test_a_forked_stream_continues_in_the_child(paths):
+    code = (
+        "import os, sys; from pipeline.stream import RowStream\n"
+        "stream = RowStream(sys.argv[1], batch_rows=20_000)\n"
+        "numbers = [next(stream).row_numbers.tolist() for _ in range(2)]\n"
+        "child = os.fork()\n"
+        "rows = [next(stream).row_numbers.tolist() for _ in range(4)]\n"
+        "print(hash(str(rows)), flush=True)\n"
+        "os._exit(0) if not child else os.waitpid(child, 0)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(paths[0])],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=os.environ | {"PYTHONHASHSEED": "0"},
+    )
+    first, second = run.stdout.split()
+    assert first == second
 
 
 def test_batches_already_read_survive_the_stream(paths):

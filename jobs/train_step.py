@@ -1,0 +1,117 @@
+"""One training step: rows -> losses -> gradients -> one update.
+
+The inner part of `train.py`; it knows neither files nor the stream.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim import AdamW
+
+from jobs.batches import DeviceBatch, to_device
+from jobs.devices import autocast
+from jobs.optimizer import learning_rate, set_learning_rate
+from model.loss import TokenLosses, token_losses
+from model.transformer import GLM
+from schemas.errors import BlankstreamError
+from schemas.samples import RowFormat
+from schemas.train_config import TrainConfig
+
+Rows = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What a step changes (model and optimizer), and what it needs to know."""
+
+    model: GLM
+    optimizer: AdamW
+    config: TrainConfig
+    row_format: RowFormat
+    bfloat16: bool = False
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """Mean losses of a step over its labels, in nats; the gradient norm is that before clipping."""
+
+    loss: float
+    objective_losses: dict[str, float]
+    lr: float
+    grad_norm: float
+
+
+def train_step(learner: Learner, rows: Rows, step: int) -> StepOutcome:
+    """Update number `step` (the first is 0) from `rows` (B, width), in micro-batches.
+
+    Every label of the batch weighs the same, however rows are cut into micro-batches; the
+    reference averages the means of its ranks instead. `BlankstreamError`, and no update, when loss
+    or gradient are not finite.
+    """
+    sums = _accumulate_gradients(learner, rows)
+    loss, objective_losses = _means(sums.tolist(), learner.row_format)
+    grad_norm = _clip(learner)
+    _check_finite(step, loss, grad_norm)
+    rate = learning_rate(step, learner.config)
+    set_learning_rate(learner.optimizer, rate)
+    learner.optimizer.step()
+    learner.optimizer.zero_grad(set_to_none=True)
+    return StepOutcome(loss, objective_losses, rate, grad_norm)
+
+
+def losses_by_objective(losses: TokenLosses, batch: DeviceBatch, num_objectives: int) -> Tensor:
+    """Sum of the losses and number of labels, float64 (objectives + 1, 2), by objective code."""
+    codes_N = batch.objectives_at(losses.indices)
+    values_N = losses.losses.detach().double()
+    columns_N2 = torch.stack((values_N, torch.ones_like(values_N)), dim=1)
+    return columns_N2.new_zeros(num_objectives + 1, 2).index_add_(0, codes_N, columns_N2)
+
+
+def _accumulate_gradients(learner: Learner, rows: Rows) -> Tensor:
+    """Backward over each micro-batch; returns the sums of `losses_by_objective`."""
+    row_format, model = learner.row_format, learner.model
+    num_labels = np.count_nonzero(rows[:, row_format.slices["labels"]] != row_format.ignore)
+    num_objectives = len(row_format.objectives)
+    sums = torch.zeros(num_objectives + 1, 2, dtype=torch.float64, device=model.device)
+    for part in _micro_batches(rows, learner.config.micro_batch_rows):
+        batch = to_device(part, row_format, model.device)
+        with autocast(model.device, learner.bfloat16):
+            hidden_BLM = model(batch.tokens, batch.positions, batch.block_positions, batch.layout)
+            losses = token_losses(model, hidden_BLM, batch.labels)
+        (losses.losses.sum() / max(1, num_labels)).backward()  # type: ignore[no-untyped-call]
+        sums += losses_by_objective(losses, batch, num_objectives)
+    return sums
+
+
+def _micro_batches(rows: Rows, micro_batch_rows: int) -> Iterator[Rows]:
+    size = micro_batch_rows or len(rows)
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _means(sums: list[list[float]], row_format: RowFormat) -> tuple[float, dict[str, float]]:
+    """The mean over all labels, and that of each objective that has labels."""
+    total = sum(loss for loss, _ in sums) / max(1.0, sum(count for _, count in sums))
+    named = zip(row_format.objectives, sums[1:], strict=True)
+    return total, {name: loss / count for name, (loss, count) in named if count}
+
+
+def _clip(learner: Learner) -> float:
+    """Scale the gradients down to `max_grad_norm` (0: leave them); returns their norm before."""
+    limit = learner.config.max_grad_norm or math.inf
+    return float(torch.nn.utils.clip_grad_norm_(learner.model.parameters(), limit))
+
+
+def _check_finite(step: int, loss: float, grad_norm: float) -> None:
+    if not math.isfinite(loss) or not math.isfinite(grad_norm):
+        raise BlankstreamError(
+            f"step {step + 1}: the loss is {loss} and the norm of its gradient {grad_norm}; nothing"
+            " was updated. Lower train.peak_lr, raise train.warmup_ratio or use "
+            "train.precision=float32, and train into another folder; the last checkpoint is intact"
+        )
