@@ -189,9 +189,7 @@ def train(
     if result.last is None:
         say(f"{output}: finished before, at step {result.last_step}; nothing to do")
     else:
-        say(
-            f"{output}: step {result.last_step} of {config.train.max_steps}, {describe(result.last)}"
-        )
+        say(f"{output}: trained to step {result.last_step}, {describe(result.last)}")
 
 
 def parse_weight(text: str) -> tuple[Path | str, float]:

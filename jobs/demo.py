@@ -34,7 +34,7 @@ from schemas.config import Config
 TRAINING_SECONDS = 150.0
 """What training may take; the number of steps is chosen for this from the speed measured."""
 
-MAX_STEPS, _PROBE_STEPS = 600, 4
+MAX_STEPS, _PROBE_STEPS = 1000, 12
 
 BLANKS = (
     "The [MASK] statement is used to define a function.",
@@ -84,15 +84,20 @@ def write_documents(path: Path) -> str:
 
 
 def with_steps(config: Config, dataset: Path, run: Path) -> Config:
-    """`config` with as many steps as fit `TRAINING_SECONDS` here, or those of a run begun before."""
+    """`config` with as many steps as fit `TRAINING_SECONDS` here, or those of a run begun before.
+
+    The speed is measured in a run of a few steps that is thrown away.
+    """
     if (run / "config.toml").exists():
         steps = open_run(run).config.train.max_steps
     else:
         seconds = _seconds_per_step(config, dataset)
         steps = max(1, min(MAX_STEPS, int(TRAINING_SECONDS / seconds)))
         note(f"{seconds:.2f} s a step: {steps} steps")
-    changes = {"max_steps": steps, "checkpoint_every_steps": max(1, steps // 4)}
-    return dataclasses.replace(config, train=dataclasses.replace(config.train, **changes))
+    train_config = dataclasses.replace(
+        config.train, max_steps=steps, checkpoint_every_steps=max(1, steps // 4)
+    )
+    return dataclasses.replace(config, train=train_config)
 
 
 class _Timer(SilentWatcher):

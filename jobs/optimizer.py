@@ -38,12 +38,11 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> AdamW:
 
     The learning rate is 0 until `set_learning_rate` is called. One fused kernel on CUDA.
     """
-    decayed, kept = [], []
-    for name, parameter in model.named_parameters():
-        (decayed if _is_decayed(name) else kept).append(parameter)
+    named = list(_in_order_of_groups(model))
+    decayed = [parameter for name, parameter in named if _is_decayed(name)]
     groups = [
         {"params": decayed, "weight_decay": config.weight_decay},
-        {"params": kept, "weight_decay": 0.0},
+        {"params": [parameter for _, parameter in named[len(decayed) :]], "weight_decay": 0.0},
     ]
     betas = (config.adam_beta1, config.adam_beta2)
     fused = next(model.parameters()).is_cuda
@@ -70,7 +69,9 @@ def load_optimizer_tensors(
 ) -> None:
     """Inverse of `optimizer_tensors`; `RunError` naming `place` when they are of another model."""
     named = list(_in_order_of_groups(model))
-    expected = {f"{kind}/{name}": value for kind in _TENSOR_STATES for name, value in named}
+    expected: dict[str, Tensor] = {
+        f"{kind}/{name}": value for kind in _TENSOR_STATES for name, value in named
+    }
     expected |= {f"{_SCALAR_STATE}/{name}": torch.tensor(0.0) for name, _ in named}
     check_tensors(tensors, expected, place)
     state = optimizer.state_dict()

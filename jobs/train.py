@@ -9,27 +9,20 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import Any
 
 from jobs.batches import check_positions
-from jobs.devices import default_device, is_bfloat16
+from jobs.learners import begin, training_tensors
 from jobs.metrics import MetricsLog, StepMetrics, TrainWatcher
-from jobs.optimizer import load_optimizer_tensors, make_optimizer, optimizer_tensors
 from jobs.run_checkpoints import Checkpoint, delete_old_checkpoints, write_checkpoint
 from jobs.runs import build_section, prepare_run
 from jobs.train_step import Learner, train_step
-from model.init import initialize
-from model.transformer import GLM
 from pipeline.dataset import Dataset, open_mixture
 from pipeline.stream import Batch, RowStream
-from schemas.config import Config, digest
+from schemas.config import Config
 from schemas.errors import ConfigError
 from schemas.manifest import TRAIN
 from schemas.model_config import ModelConfig
-
-_RANDOM_STATE = "random/"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +71,7 @@ def train(
         open_stream(config, datasets, checkpoint) as stream,
         MetricsLog(output, step) as log,
     ):
-        learner = _begin(config, stream, checkpoint)
+        learner = begin(config, stream.row_format, checkpoint)
         last = _run_steps(_Run(output, learner, stream, log), step, progress)
     return TrainResult(output, step, config.train.max_steps, last)
 
@@ -98,14 +91,26 @@ def fit_model(config: ModelConfig, dataset: Dataset) -> ModelConfig:
             f"model.vocab_size={config.vocab_size}: the tokenizer of {dataset.path} has {size} "
             "tokens; set it to 0 to take its size"
         )
-    window_tokens = int(build_section(dataset).get("window_tokens", 0))
-    if window_tokens > config.max_sequence_length:
+    needed = _max_position(build_section(dataset))
+    if needed > config.max_sequence_length:
         raise ConfigError(
             f"model.max_sequence_length={config.max_sequence_length}: {dataset.path} was built "
-            f"with build.window_tokens={window_tokens}; set model.max_sequence_length="
-            f"{window_tokens} or build with shorter windows"
+            f"with windows whose positions reach {needed}; set model.max_sequence_length={needed} "
+            "or more, or build with smaller build.window_tokens"
         )
     return config
+
+
+def _max_position(build: dict[str, Any]) -> int:
+    """The highest position or block position that windows of a recipe can lead to; 0: unknown.
+
+    Block positions go furthest where one span takes all of a window but [CLS] and eos.
+    """
+    if not build:
+        return 0
+    window_tokens = int(build["window_tokens"])
+    reach: int = max(window_tokens - 1, window_tokens + 1 - build["add_cls"] - build["add_eos"])
+    return reach
 
 
 def open_stream(
@@ -124,27 +129,6 @@ def open_stream(
         world_size=world_size,
         state=checkpoint.stream if checkpoint else None,
     )
-
-
-def _begin(config: Config, stream: RowStream, checkpoint: Checkpoint | None) -> Learner:
-    """Model, optimizer and random state: fresh, or as they were at `checkpoint`."""
-    device = default_device()
-    if checkpoint is None:
-        model = GLM(config.model)
-        initialize(model, config.train.seed)
-    else:
-        model = checkpoint.load_model(config.model)
-    model.to(device).train()
-    optimizer = make_optimizer(model, config.train)
-    if checkpoint is None:
-        torch.manual_seed(_dropout_seed(config.train.seed))
-    else:
-        tensors = checkpoint.load_training_tensors()
-        _set_random_state(tensors, device)
-        place = str(checkpoint.path)
-        load_optimizer_tensors(model, optimizer, _without_random_state(tensors), place)
-    bfloat16 = is_bfloat16(config.train.precision, device)
-    return Learner(model, optimizer, config.train, stream.row_format, bfloat16)
 
 
 def _run_steps(run: _Run, first_step: int, progress: TrainWatcher) -> StepMetrics:
@@ -181,31 +165,6 @@ def _run_step(run: _Run, step: int) -> StepMetrics:
 
 def _save(run: _Run, step: int) -> None:
     learner = run.learner
-    tensors = optimizer_tensors(learner.model, learner.optimizer)
-    tensors |= _random_state(learner.model.device)
     run.log.sync()
-    write_checkpoint(run.path, step, learner.model, tensors, run.stream.state())
+    write_checkpoint(run.path, step, learner.model, training_tensors(learner), run.stream.state())
     delete_old_checkpoints(run.path, learner.config.keep_checkpoints)
-
-
-def _dropout_seed(seed: int) -> int:
-    """Not `seed` itself: the weights were drawn with that."""
-    return int(digest({"seed": seed, "purpose": "dropout"})[:15], 16)
-
-
-def _random_state(device: torch.device) -> dict[str, Tensor]:
-    """State of the generators that dropout draws from."""
-    states = {f"{_RANDOM_STATE}cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states[f"{_RANDOM_STATE}cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def _set_random_state(tensors: dict[str, Tensor], device: torch.device) -> None:
-    torch.set_rng_state(tensors[f"{_RANDOM_STATE}cpu"])
-    if device.type == "cuda" and f"{_RANDOM_STATE}cuda" in tensors:
-        torch.cuda.set_rng_state(tensors[f"{_RANDOM_STATE}cuda"], device)
-
-
-def _without_random_state(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith(_RANDOM_STATE)}

@@ -76,7 +76,8 @@ def losses_by_objective(losses: TokenLosses, batch: DeviceBatch, num_objectives:
 def _accumulate_gradients(learner: Learner, rows: Rows) -> Tensor:
     """Backward over each micro-batch; returns the sums of `losses_by_objective`."""
     row_format, model = learner.row_format, learner.model
-    num_labels = np.count_nonzero(rows[:, row_format.slices["labels"]] != row_format.ignore)
+    labels = rows[:, row_format.slices["labels"]]
+    num_labels = max(1, int(np.count_nonzero(labels != row_format.ignore)))
     num_objectives = len(row_format.objectives)
     sums = torch.zeros(num_objectives + 1, 2, dtype=torch.float64, device=model.device)
     for part in _micro_batches(rows, learner.config.micro_batch_rows):
@@ -84,7 +85,7 @@ def _accumulate_gradients(learner: Learner, rows: Rows) -> Tensor:
         with autocast(model.device, learner.bfloat16):
             hidden_BLM = model(batch.tokens, batch.positions, batch.block_positions, batch.layout)
             losses = token_losses(model, hidden_BLM, batch.labels)
-        (losses.losses.sum() / max(1, num_labels)).backward()  # type: ignore[no-untyped-call]
+        (losses.losses.sum() / num_labels).backward()  # type: ignore[no-untyped-call]
         sums += losses_by_objective(losses, batch, num_objectives)
     return sums
 

@@ -27,9 +27,9 @@ class RowReader:
     checked again in each call, before its rows are copied; a file changed since is verified anew.
     Outside the promise: what happens to a file between that check and the copy, about a millisecond
     (changed bytes go unseen, a truncation ends the process), and changes that leave its size and
-    times as they were, such as one within the clock tick in which it was opened. At most `max_open_files` shards are
-    mapped at once; one that is mapped again unchanged is not hashed again. `CorruptDataError` names
-    a shard that is missing, truncated or damaged. Not thread-safe.
+    times as they were, such as one within the clock tick in which it was opened. At most
+    `max_open_files` shards are mapped at once; one that is mapped again unchanged is not hashed
+    again. `CorruptDataError` names a shard that is missing, truncated or damaged. Not thread-safe.
     """
 
     def __init__(

@@ -84,6 +84,15 @@ def test_an_epoch_holds_every_row_once_as_it_is_on_disk(paths, batch_rows, seed,
         assert sorted(numbers[40 * epoch : 40 * (epoch + 1)].tolist()) == list(range(40))
 
 
+def test_rows_of_a_real_build_are_well_formed(built):
+    for batch in read(built, batch_rows=16, epochs=1):
+        used = batch.lengths > 0
+        assert used[:, 0].all()
+        assert np.array_equal(used, batch.objectives > 0)
+        assert (batch.boundaries <= batch.lengths).all()
+        assert (batch.lengths.sum(axis=1, dtype=int) <= batch.tokens.shape[1]).all()
+
+
 def test_the_order_of_an_epoch_is_the_permutation_of_its_data_set(paths):
     with RowStream(paths[0], batch_rows=7, seed=5) as stream:
         digest = stream.datasets[0].digest

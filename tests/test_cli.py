@@ -1,0 +1,204 @@
+"""The command: what a person types, what they see, and which exit status a script gets."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from jobs.cli import main
+from schemas.objectives import MASK_TOKENS
+from tests.corpus import file_hashes
+
+TINY = [
+    "build.item_bytes=16384",
+    "build.heldout_ratio=0.2",
+    "build.window_tokens=64",
+    "build.row_tokens=160",
+    "build.tokenizer.vocab_size=500",
+]
+TRAIN = [
+    "model.num_layers=1",
+    "model.hidden_size=32",
+    "train.batch_rows=4",
+    "train.max_steps=4",
+    "train.checkpoint_every_steps=2",
+]
+
+
+class Ran:
+    """Exit status and output of one command."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    def call(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["blankstream", *map(str, arguments)])
+        status: object = 0
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code or 0
+        captured = capsys.readouterr()
+        return Ran(int(str(status)), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
+    """A folder with a data set and a run made from it by the command line."""
+    folder = tmp_path_factory.mktemp("cli")
+    data, output = str(folder / "data"), str(folder / "run")
+    for arguments in (
+        ["build", "--input", str(corpus), "--output", data, "--executor", "serial", *TINY],
+        ["train", "--data", data, "--output", output, *TRAIN],
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["blankstream", *arguments])
+            main()
+    return folder
+
+
+def test_text_becomes_a_filled_blank(run, trained: Path) -> None:
+    filled = run("fill", trained / "run", "The [MASK] statement ends a [sMASK] loop.")
+    assert filled.status == 0
+    first, *answers = filled.out.splitlines()
+    assert first.startswith("The ")
+    assert not any(mask in first for mask in MASK_TOKENS.values())
+    assert [line[:9] for line in answers] == ["  blank 1", "  blank 2"]
+    sampled = [
+        run("fill", trained / "run", "A [MASK].", "--temperature", "1", "--seed", seed).out
+        for seed in (1, 1, 2, 3)
+    ]
+    assert sampled[0] == sampled[1]
+    assert len(set(sampled)) > 1
+
+
+def test_a_finished_run_resumed_has_nothing_to_do(run, trained: Path) -> None:
+    before = file_hashes(trained / "run")
+    again = run(
+        "train", "--data", trained / "data", "--output", trained / "run", "--resume", "auto", *TRAIN
+    )
+    assert again.status == 0
+    assert "finished before, at step 4; nothing to do" in again.out
+    assert file_hashes(trained / "run") == before
+
+
+def test_inspect_shows_every_sample_of_a_row(run, trained: Path) -> None:
+    shown = run("inspect", trained / "data", "--row", 1)
+    assert shown.status == 0
+    assert "sample 0: " in shown.out
+    assert "document " in shown.out
+    assert "block position" in shown.out
+    assert any(mask in shown.out for mask in MASK_TOKENS.values())
+
+
+def test_verify_passes_an_intact_data_set(run, trained: Path) -> None:
+    verified = run("verify", trained / "data")
+    assert verified.status == 0
+    assert "all intact" in verified.out
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "name",
+    [
+        "shards/train/pass-0000/00000-00000.arrow",
+        "shards.arrow",
+        "plan.json",
+        "records/pass-0000/00000.documents.arrow",
+    ],
+)
+def test_verify_names_the_file_with_a_flipped_bit(
+    run, trained: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copytree(trained / "data", tmp_path / "d")
+    content = bytearray((tmp_path / "d" / name).read_bytes())
+    content[len(content) // 2] ^= 4
+    (tmp_path / "d" / name).write_bytes(content)
+    verified = run("verify", tmp_path / "d")
+    assert verified.status == 1
+    assert f"damaged: {tmp_path / 'd'}/{name}" in verified.out.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["build", "build.sed=1"], "unknown key 'sed'; did you mean 'seed'?"),
+        (["build"], "build needs --input PATH and --output DATASET"),
+        (["build", "--preset", "huge"], "preset 'huge' is unknown; choose from"),
+        (["build", "--input", "/missing", "--output", "{tmp}/d"], "/missing: no such file"),
+        (["build", "--input", "{tmp}", "--output", "{tmp}/d"], "no input files in"),
+        (["train"], "train needs --data DATASET and --output RUN"),
+        (["train", "--data", "{tmp}", "--output", "{tmp}/r"], "no manifest.json: the build has"),
+        (["train", "--data", "/missing", "--output", "{tmp}/r"], "/missing: no such folder"),
+        (["train", "--data", "{tmp}=x", "--output", "{tmp}/r"], "weight 'x' is no number"),
+        (["fill", "{tmp}", "A [MASK]."], "has no config.toml; expected a run"),
+        (["fill", "{tmp}", "No blank."], "no blank in the text 'No blank.'"),
+        (["inspect", "{tmp}"], "no manifest.json"),
+        (["verify", "{tmp}"], "no manifest.json"),
+        (["frobnicate"], "No such command 'frobnicate'"),
+        (["build", "--workers", "0"], "Invalid value for '--workers'"),
+    ],
+)
+def test_a_mistake_gives_one_message_status_2_and_nothing_half_written(
+    run, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    failed = run(*(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
+    assert failed.status == 2
+    assert message in " ".join(failed.err.split())
+    assert "Traceback" not in failed.err
+    assert not failed.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_mistakes_with_a_trained_run_have_status_2(run, trained: Path) -> None:
+    for arguments, message in (
+        (["fill", trained / "run", "The [MSAK] is no mask."], "'[MSAK]' at character 4 is no mask"),
+        (["fill", trained / "run", "word " * 400 + "[MASK]"], "the model has positions for 257"),
+        (["inspect", trained / "data", "--row", "99999"], "row 99999 of train does not exist"),
+        (["train", "--data", trained / "data", "--output", trained / "run", *TRAIN], "--resume"),
+        (
+            ["train", "--data", trained / "data", "--output", trained / "run", "--resume", "auto"],
+            "train.batch_rows: 4 -> ",
+        ),
+    ):
+        failed = run(*arguments)
+        assert failed.status == 2, arguments
+        assert message in " ".join(failed.err.split())
+
+
+def test_print_config_shows_the_result_and_writes_nothing(run) -> None:
+    shown = run("build", "--print-config", "build.seed=77")
+    assert shown.status == 0
+    assert "seed = 77" in shown.out
+    assert "[build.objective.blank]" in shown.out
+
+
+def test_paths_behind_input_are_inputs_too(run, tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(f"Text of {name}, a short one but long enough. " * 30)
+    files = sorted(tmp_path.glob("*.txt"))
+    built = run(
+        "build",
+        "--input",
+        *files,
+        "--output",
+        tmp_path / "d",
+        "--executor",
+        "serial",
+        "build.tokenizer.vocab_size=400",
+        "build.heldout_ratio=0",
+    )
+    assert built.status == 0, built.err
+    assert "from 2 documents" in built.out
+
+
+def test_the_version_is_that_of_the_distribution(run) -> None:
+    from importlib.metadata import version
+
+    assert run("--version").out.strip().endswith(version("blankstream"))

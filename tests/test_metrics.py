@@ -1,0 +1,75 @@
+"""Metrics: one line a step, and none of steps that will be taken again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jobs.metrics import METRICS_NAME, MetricsLog, StepMetrics
+
+
+def metrics(step: int) -> StepMetrics:
+    return StepMetrics(
+        step=step,
+        loss=2.0,
+        objective_losses={"blank": 1.5, "document": 2.5},
+        lr=0.1,
+        grad_norm=3.0,
+        tokens_per_second=100.0,
+        data_wait_ratio=0.25,
+        consumed_rows=8 * step,
+    )
+
+
+def write(run: Path, steps: range, after: int = 0) -> None:
+    with MetricsLog(run, after) as log:
+        for step in steps:
+            log.append(metrics(step))
+        log.sync()
+
+
+def steps_in(run: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in (run / METRICS_NAME).read_text().splitlines()]
+
+
+def test_a_line_holds_everything_known_of_a_step(tmp_path: Path) -> None:
+    write(tmp_path, range(3, 4))
+    assert json.loads((tmp_path / METRICS_NAME).read_text()) == {
+        "step": 3,
+        "loss": 2.0,
+        "loss/blank": 1.5,
+        "loss/document": 2.5,
+        "lr": 0.1,
+        "grad_norm": 3.0,
+        "tokens_per_second": 100.0,
+        "data_wait_ratio": 0.25,
+        "consumed_rows": 24,
+    }
+
+
+def test_a_line_can_be_read_as_soon_as_it_is_written(tmp_path: Path) -> None:
+    with MetricsLog(tmp_path, 0) as log:
+        log.append(metrics(1))
+        assert steps_in(tmp_path) == [1]
+
+
+def test_lines_behind_the_checkpoint_are_cut_off(tmp_path: Path) -> None:
+    write(tmp_path, range(1, 6))
+    write(tmp_path, range(4, 5), after=3)
+    assert steps_in(tmp_path) == [1, 2, 3, 4]
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("torn", ['{"step": 3, "lo', '{"step": 3}', "\0\0\0\0\n", "[3]\n"])
+def test_a_torn_last_line_is_cut_off(tmp_path: Path, torn: str) -> None:
+    write(tmp_path, range(1, 3))
+    with (tmp_path / METRICS_NAME).open("a") as file:
+        file.write(torn)
+    write(tmp_path, range(3, 4), after=5)
+    assert steps_in(tmp_path) == [1, 2, 3]
+
+
+def test_a_run_that_begins_anew_begins_with_no_lines(tmp_path: Path) -> None:
+    write(tmp_path, range(1, 4))
+    write(tmp_path, range(1, 2))
+    assert steps_in(tmp_path) == [1]
