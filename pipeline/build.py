@@ -125,9 +125,9 @@ class _ItemBuilder:
                 SplitWriter(context.dataset, item, split, tools.config, tools.row_format)
             )
             self._writers[split].pad = self._special.pad
-            cycle = objective_cycle(shares, item.id, split)
+            objectives = objective_cycle(shares, item.id, split)
             self._makers[split] = SampleMaker(
-                self._config, self._special, codes, cycle, self._counts
+                self._config, self._special, codes, objectives, self._counts
             )
 
     def usable_documents(self) -> Iterator[Document]:

@@ -64,6 +64,15 @@ def _shares(weights: Sequence[float]) -> list[Fraction]:
     return [weight / sum(exact) for weight in exact]
 
 
+def schedule_from(weights: Sequence[float], first: int) -> NDArray[np.int64]:
+    """One period that begins with choice `first`, whose weight is above 0; else as `schedule`.
+
+    Such a period exists for every choice: before the first deadline of `first` at step t, the
+    others need at most floor(t - t * share) < t of t steps.
+    """
+    return _schedule_from(tuple(period_counts(weights)), first)
+
+
 @lru_cache(maxsize=16)
 def _schedule(counts: tuple[int, ...]) -> NDArray[np.int64]:
     """Chairman assignment as jobs with release times and deadlines, the earliest deadline first.
@@ -71,28 +80,51 @@ def _schedule(counts: tuple[int, ...]) -> NDArray[np.int64]:
     With k choices, occurrence x of choice i is released at the first step t (from 1) with
     t * c_i >= period * (x + 1 / (2k - 2)), and due by (x + 1 - 1 / (2k - 2)) * period / c_i.
     """
+    slack = 2 * max(sum(count > 0 for count in counts), 2) - 2
+    return _earliest_deadline_first(counts, slack, [])
+
+
+@lru_cache(maxsize=64)
+def _schedule_from(counts: tuple[int, ...], first: int) -> NDArray[np.int64]:
+    """The same without slack: released once t * c_i > period * x, due by (x + 1) * period / c_i."""
+    return _earliest_deadline_first(counts, 0, [first])
+
+
+def _earliest_deadline_first(
+    counts: tuple[int, ...], slack: int, head: list[int]
+) -> NDArray[np.int64]:
+    """One period after `head`; `slack` narrows the steps in which an occurrence may stand."""
     chosen = [index for index, count in enumerate(counts) if count]
-    period, slack = sum(counts), 2 * max(len(chosen), 2) - 2
+    period = sum(counts)
     scale = math.lcm(*(counts[index] for index in chosen))
-    coming = [(_release(0, period, slack, counts[i]), i, 0) for i in chosen]
+    numbers = {index: head.count(index) for index in chosen}
+    coming = [(_release(numbers[i], period, slack, counts[i]), i) for i in chosen]
     heapq.heapify(coming)
-    due: list[tuple[int, int, int]] = []
+    due: list[tuple[int, int]] = []
     order = np.empty(period, np.int64)
-    for step in range(1, period + 1):
+    order[: len(head)] = head
+    for step in range(len(head) + 1, period + 1):
         while coming and coming[0][0] <= step:
-            _, index, number = heapq.heappop(coming)
-            deadline = (slack * (number + 1) - 1) * (scale // counts[index])
-            heapq.heappush(due, (deadline, index, number))
-        _, order[step - 1], number = heapq.heappop(due)
-        index = int(order[step - 1])
-        release = _release(number + 1, period, slack, counts[index])
-        heapq.heappush(coming, (release, index, number + 1))
+            _, index = heapq.heappop(coming)
+            heapq.heappush(due, (_deadline(numbers[index], slack, scale // counts[index]), index))
+        _, index = heapq.heappop(due)
+        order[step - 1] = index
+        numbers[index] += 1
+        heapq.heappush(coming, (_release(numbers[index], period, slack, counts[index]), index))
     order.flags.writeable = False
     return order
 
 
 def _release(number: int, period: int, slack: int, count: int) -> int:
+    """First step at which occurrence `number` of a choice may stand."""
+    if not slack:
+        return period * number // count + 1
     return -(-period * (number * slack + 1) // (count * slack))
+
+
+def _deadline(number: int, slack: int, weight: int) -> int:
+    """Order of the deadlines: proportional to the last step at which the occurrence may stand."""
+    return (slack * (number + 1) - 1) * weight if slack else (number + 1) * weight
 
 
 class Interleaving:

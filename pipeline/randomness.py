@@ -26,7 +26,7 @@ class Stream(IntEnum):
     LENGTHS = 1
     PLACES = 2
     ORDER = 3
-    OBJECTIVE_OFFSET = 4
+    FIRST_OBJECTIVE = 4
 
 
 def mix(value: int) -> int:

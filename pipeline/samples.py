@@ -6,11 +6,12 @@ Stands between `windows.py` and `packing.py`, joining `spans.py` and `assemble.p
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import cycle
 
 import xxhash
 
 from pipeline.assemble import assemble, assemble_in_place
-from pipeline.mixture import schedule
+from pipeline.mixture import schedule, schedule_from
 from pipeline.randomness import Draws, Stream
 from pipeline.spans import draw_spans
 from schemas.build_config import BuildConfig, ObjectiveConfig
@@ -21,16 +22,16 @@ from schemas.samples import Sample, Window
 def objective_cycle(shares: dict[str, float], item_id: str, split: str) -> Iterator[str]:
     """Objective of the item's windows of one split, in order, without end.
 
-    A fixed interleaving in which every prefix is within one sample of the shares, entered at an
-    offset drawn per item, so that items of a single window have the right shares together.
+    The first one is drawn per item by the shares, so that items of a single window have the right
+    shares together; from it on, every prefix is within one sample of the shares.
     """
     names = sorted(name for name, share in shares.items() if share > 0)
-    period = schedule([shares[name] for name in names]).tolist()
+    weights = [shares[name] for name in names]
+    period = schedule(weights)
     key = xxhash.xxh3_64_intdigest(f"{item_id}/{split}".encode())
-    place = Draws(key, 0, Stream.OBJECTIVE_OFFSET).below(len(period))
-    while True:
-        yield names[period[place]]
-        place = (place + 1) % len(period)
+    drawn = Draws(key, 0, Stream.FIRST_OBJECTIVE).below(len(period))
+    for choice in cycle(schedule_from(weights, int(period[drawn])).tolist()):
+        yield names[choice]
 
 
 class SampleMaker:
@@ -45,15 +46,15 @@ class SampleMaker:
         config: BuildConfig,
         special: SpecialTokens,
         codes: dict[str, int],
-        cycle: Iterator[str],
+        objectives: Iterator[str],
         counts: Counter[str],
     ) -> None:
         self._config, self._special, self._codes = config, special, codes
-        self._cycle, self._counts = cycle, counts
+        self._objectives, self._counts = objectives, counts
 
     def make(self, window: Window, key: int, split: str) -> Sample:
         """The sample of `window`; `key` is the document's key (`randomness.document_key`)."""
-        name = next(self._cycle)
+        name = next(self._objectives)
         sample = corrupt(window, self._config.objective[name], key, self._config, self._special)
         self._count(f"{split}.{name}", window, sample)
         return replace(sample, objective=self._codes[name])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.mixture import MAX_PERIOD, Interleaving, period_counts, schedule
+from pipeline.mixture import MAX_PERIOD, Interleaving, period_counts, schedule, schedule_from
 from schemas.errors import UserError
 
 WEIGHTS = st.lists(st.integers(0, 30), min_size=1, max_size=7).filter(any)
@@ -98,3 +98,18 @@ def test_no_weight_above_zero_is_refused(weights):
 def test_a_weight_too_small_to_be_chosen_is_refused():
     with pytest.raises(UserError, match=r"1e-07 is less than 1/65536 .* never be chosen"):
         schedule([1, 1e-7])
+
+
+@given(weights=st.lists(st.integers(1, 40), min_size=1, max_size=6), data=st.data())
+def test_a_period_may_begin_with_any_choice_and_stays_within_one(
+    weights: list[int], data: st.DataObject
+) -> None:
+    first = data.draw(st.integers(0, len(weights) - 1))
+    order = schedule_from(weights, first).tolist()
+    assert order[0] == first
+    assert [order.count(choice) for choice in range(len(weights))] == period_counts(weights)
+    counts = [0] * len(weights)
+    for number, choice in enumerate(order, start=1):
+        counts[choice] += 1
+        for count, weight in zip(counts, weights, strict=True):
+            assert abs(count - number * weight / sum(weights)) < 1
