@@ -34,7 +34,7 @@ from schemas.config import Config
 TRAINING_SECONDS = 150.0
 """What training may take; the number of steps is chosen for this from the speed measured."""
 
-MAX_STEPS, _PROBE_STEPS = 1000, 12
+MAX_STEPS, _PROBE_STEPS = 1500, 12
 
 BLANKS = (
     "The [MASK] statement is used to define a function.",

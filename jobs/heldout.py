@@ -65,8 +65,8 @@ def unigram_losses(
     With c(v) the count of label v among the training labels of an objective, n their number and V
     the size of the tokenizer's vocabulary, p(v) = (c(v) + 1) / (n + V). Reads every training row.
     """
-    training = _label_counts(dataset, TRAIN, None)
     heldout = _label_counts(dataset, split, max_rows)
+    training = _label_counts(dataset, TRAIN, None)
     vocab_size = training.shape[1]
     probabilities = (training + 1) / (training.sum(axis=1, keepdims=True) + vocab_size)
     sums = -(heldout * np.log(probabilities)).sum(axis=1)

@@ -16,7 +16,7 @@ from jobs.learners import begin, training_tensors
 from jobs.metrics import MetricsLog, StepMetrics, TrainWatcher
 from jobs.run_checkpoints import Checkpoint, delete_old_checkpoints, write_checkpoint
 from jobs.runs import build_section, prepare_run
-from jobs.train_step import Learner, train_step
+from jobs.train_step import Learner, check_parameters, train_step
 from pipeline.dataset import Dataset, open_mixture
 from pipeline.stream import Batch, RowStream
 from schemas.config import Config
@@ -165,6 +165,7 @@ def _run_step(run: _Run, step: int) -> StepMetrics:
 
 def _save(run: _Run, step: int) -> None:
     learner = run.learner
+    check_parameters(learner.model, step)
     run.log.sync()
     write_checkpoint(run.path, step, learner.model, training_tensors(learner), run.stream.state())
     delete_old_checkpoints(run.path, learner.config.keep_checkpoints)

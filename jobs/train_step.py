@@ -25,6 +25,11 @@ from schemas.train_config import TrainConfig
 
 Rows = NDArray[Any]
 
+_NOT_FINITE_REMEDY = (
+    "Lower train.peak_lr, raise train.warmup_ratio or train.adam_epsilon, or use "
+    "train.precision=float32, and train into another folder; the last checkpoint is intact"
+)
+
 
 @dataclass(frozen=True)
 class Learner:
@@ -63,6 +68,16 @@ def train_step(learner: Learner, rows: Rows, step: int) -> StepOutcome:
     learner.optimizer.step()
     learner.optimizer.zero_grad(set_to_none=True)
     return StepOutcome(loss, objective_losses, rate, grad_norm)
+
+
+def check_parameters(model: GLM, step: int) -> None:
+    """Raise `BlankstreamError` when a parameter is not finite behind `step` steps."""
+    for name, parameter in model.named_parameters():
+        if not parameter.isfinite().all():
+            raise BlankstreamError(
+                f"step {step}: the parameter '{name}' is no longer finite; nothing was saved. "
+                f"{_NOT_FINITE_REMEDY}"
+            )
 
 
 def losses_by_objective(losses: TokenLosses, batch: DeviceBatch, num_objectives: int) -> Tensor:
@@ -112,7 +127,6 @@ def _clip(learner: Learner) -> float:
 def _check_finite(step: int, loss: float, grad_norm: float) -> None:
     if not math.isfinite(loss) or not math.isfinite(grad_norm):
         raise BlankstreamError(
-            f"step {step + 1}: the loss is {loss} and the norm of its gradient {grad_norm}; nothing"
-            " was updated. Lower train.peak_lr, raise train.warmup_ratio or use "
-            "train.precision=float32, and train into another folder; the last checkpoint is intact"
+            f"step {step + 1}: the loss is {loss} and the norm of its gradient {grad_norm}; "
+            f"nothing was updated. {_NOT_FINITE_REMEDY}"
         )

@@ -1,5 +1,6 @@
 """Batches on a device: the numbers of the shards, widened, and nothing else."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,24 @@ def test_every_label_knows_its_objective(built: Path) -> None:
     ]
     assert batch.objectives_at(indices).tolist() == expected
     assert set(expected) == {1, 2, 3}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_a_gpu_widens_rows_as_the_cpu_does(built: Path, dtype: str) -> None:
+    narrow = open_dataset(built).row_format
+    row_format = replace(narrow, dtype=dtype)
+    rows = first_rows(built, 20).astype(np.uint32)
+    labels = rows[:, narrow.slices["labels"]]
+    labels[labels == narrow.ignore] = row_format.ignore
+    expected = to_device(rows.astype(dtype), row_format, CPU)
+    found = to_device(rows.astype(dtype), row_format, torch.device("cuda"))
+    for name in ("tokens", "labels", "positions", "block_positions", "objectives"):
+        assert torch.equal(getattr(found, name).cpu(), getattr(expected, name))
+    indices = torch.arange(found.tokens.numel())
+    codes = found.objectives_at(indices.cuda()).cpu()
+    assert torch.equal(codes, expected.objectives_at(indices))
 
 
 @pytest.mark.parametrize("name", ["positions", "block_positions"])

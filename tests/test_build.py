@@ -48,11 +48,20 @@ def test_the_manifest_names_no_path_host_or_time(built: Path, corpus: Path) -> N
     assert rows["heldout"] > 5
 
 
-@pytest.mark.parametrize("executor", ["processes", pytest.param("ray", marks=pytest.mark.ray)])
-def test_the_executor_does_not_change_bytes(
-    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig, executor: str
+def test_processes_do_not_change_bytes(
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig
 ) -> None:
-    build(corpus, tmp_path / "other", config, executor)
+    build(corpus, tmp_path / "other", config, "processes")
+    assert file_hashes(tmp_path / "other") == file_hashes(built)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_ray_with_any_number_of_cpus_does_not_change_bytes(
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig, workers: int
+) -> None:
+    request = BuildRequest(config, [corpus], tmp_path / "other", "ray", workers)
+    build_dataset(request, NoProgress())
     assert file_hashes(tmp_path / "other") == file_hashes(built)
 
 

@@ -1,0 +1,1 @@
+"""Benchmarks: each prints one JSON line with medians and ratios of one run."""

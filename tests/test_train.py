@@ -1,0 +1,218 @@
+"""Training: it learns, goes on bit for bit, and refuses what cannot work before it writes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jobs.metrics import METRICS_NAME
+from jobs.run_checkpoints import last_checkpoint
+from jobs.runs import open_run
+from jobs.train import fit_model, open_stream
+from pipeline.dataset import open_dataset
+from schemas.config import Config
+from schemas.errors import BlankstreamError, ConfigError, DatasetError, RunError
+from tests.corpus import file_hashes
+from tests.trained import TINY_MODEL, Watcher, checkpoint_names, logged, run_training, train_config
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def saved(run: Path) -> dict[str, str]:
+    return file_hashes(run / "checkpoints" / "step-0000006")
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory, built: Path) -> Path:
+    """A run of six steps without interruption; read it, do not change it."""
+    run = tmp_path_factory.mktemp("straight") / "run"
+    run_training(run, built)
+    return run
+
+
+def test_a_run_logs_every_step_and_saves_every_third(tmp_path: Path, built: Path) -> None:
+    watcher = Watcher()
+    result = run_training(tmp_path / "run", built, watcher=watcher)
+    assert (result.first_step, result.last_step, watcher.saved) == (0, 6, [3, 6])
+    lines = logged(tmp_path / "run")
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert [line["consumed_rows"] for line in lines] == [8, 16, 24, 32, 40, 48]
+    assert lines[0].keys() >= {"loss", "loss/blank", "loss/document", "lr", "grad_norm"}
+    last = watcher.steps[-1]
+    assert result.last == last
+    assert 0 < last.data_wait_ratio < 1
+    assert last.tokens_per_second > 0
+
+
+def test_equal_requests_give_equal_runs(tmp_path: Path, built: Path, straight: Path) -> None:
+    run_training(tmp_path / "run", built)
+    assert logged(tmp_path / "run") == logged(straight)
+    assert saved(tmp_path / "run") == saved(straight)
+
+
+def test_training_learns(tmp_path: Path, built: Path) -> None:
+    model = replace(TINY_MODEL, dropout=0.0)
+    run_training(
+        tmp_path / "run",
+        built,
+        model=model,
+        max_steps=60,
+        peak_lr=1e-2,
+        checkpoint_every_steps=100,
+    )
+    losses = [line["loss"] for line in logged(tmp_path / "run")]
+    assert sum(losses[-5:]) / 5 < losses[0] - 0.5
+    assert checkpoint_names(tmp_path / "run") == ["step-0000060"]
+
+
+class Killed(BaseException):
+    """Ends a run in the middle, as a signal would."""
+
+
+def interrupt_at(step: int) -> Watcher:
+    def after(done: int) -> None:
+        if done == step:
+            raise Killed
+
+    return Watcher(after)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("step", [1, 3, 5])
+def test_an_interrupted_run_goes_on_bit_for_bit(
+    tmp_path: Path, built: Path, straight: Path, step: int
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(Killed):
+        run_training(run, built, watcher=interrupt_at(step))
+    assert [line["step"] for line in logged(run)] == list(range(1, step + 1))
+    result = run_training(run, built, resume=True)
+    assert result.first_step == (3 if step == 5 else 0)
+    assert logged(run) == logged(straight)
+    assert saved(run) == saved(straight)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.trained import Watcher, run_training
+kill = lambda step: os.kill(os.getpid(), signal.SIGKILL) if step == 5 else None
+run_training(Path(sys.argv[1]), Path(sys.argv[2]), watcher=Watcher(kill))
+"""
+
+
+@pytest.mark.fault
+def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, built: Path, straight: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-c", KILLED, str(run), str(built)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    assert subprocess.run(command, env=environment, check=False).returncode == -signal.SIGKILL
+    with (run / METRICS_NAME).open("a") as file:
+        file.write('{"step": 6, "lo')
+    assert run_training(run, built, resume=True).first_step == 3
+    assert logged(run) == logged(straight)
+    assert saved(run) == saved(straight)
+
+
+def test_a_finished_run_returns_at_once(tmp_path: Path, built: Path, straight: Path) -> None:
+    run = shutil.copytree(straight, tmp_path / "run")
+    before = file_hashes(run)
+    result = run_training(run, built, resume=True)
+    assert (result.first_step, result.last_step, result.last) == (6, 6, None)
+    assert file_hashes(run) == before
+
+
+def test_resuming_where_there_is_nothing_begins_at_step_0(tmp_path: Path, built: Path) -> None:
+    assert run_training(tmp_path / "run", built, resume=True, max_steps=1).first_step == 0
+
+
+def test_a_run_is_not_overwritten(built: Path, straight: Path) -> None:
+    with pytest.raises(RunError, match="this run has a checkpoint of step 6; go on with --resume"):
+        run_training(straight, built)
+
+
+def test_a_run_goes_on_only_with_its_data(tmp_path: Path, built: Path) -> None:
+    with pytest.raises(Killed):
+        run_training(tmp_path / "run", built, watcher=interrupt_at(4))
+    other = shutil.copytree(built, tmp_path / "other")
+    manifest = (other / "manifest.json").read_text(encoding="utf-8")
+    (other / "manifest.json").write_text(manifest.replace('"plan_digest": "', '"plan_digest": "0'))
+    with pytest.raises(DatasetError, match=r"another mixture: data set \w+ is not given; data set"):
+        run_training(tmp_path / "run", other, resume=True)
+    assert len(logged(tmp_path / "run")) == 4
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path: Path, built: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(BlankstreamError, match=r"step \d+: the loss is .* checkpoint is intact"):
+        run_training(run, built, peak_lr=10.0, weight_decay=10.0, max_steps=400)
+    steps = len(logged(run))
+    assert steps > 3
+    assert last_checkpoint(run).step == steps // 3 * 3
+
+
+def test_parameters_that_are_not_finite_are_not_saved(tmp_path: Path, built: Path) -> None:
+    with pytest.raises(BlankstreamError, match=r"step 1: the parameter '\S+' is no longer finite"):
+        run_training(tmp_path / "run", built, adam_epsilon=0.0, checkpoint_every_steps=1)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_only_the_last_checkpoints_are_kept(tmp_path: Path, built: Path) -> None:
+    run_training(tmp_path / "run", built, checkpoint_every_steps=1, keep_checkpoints=2)
+    assert checkpoint_names(tmp_path / "run") == ["step-0000005", "step-0000006"]
+
+
+def test_the_vocabulary_is_that_of_the_tokenizer_rounded_up(built: Path, straight: Path) -> None:
+    dataset = open_dataset(built)
+    size = dataset.manifest.tokenizer["vocab_size"]
+    assert size % 128
+    assert open_run(straight).config.model.vocab_size == -(-size // 128) * 128
+    assert fit_model(replace(TINY_MODEL, vocab_size=1000), dataset).vocab_size == 1000
+    with pytest.raises(ConfigError, match=rf"vocab_size=100: .* has {size} tokens; set it to 0"):
+        fit_model(replace(TINY_MODEL, vocab_size=100), dataset)
+
+
+def test_windows_that_outgrow_the_model_are_refused_at_the_door(
+    tmp_path: Path, built: Path
+) -> None:
+    dataset = open_dataset(built)
+    assert fit_model(replace(TINY_MODEL, max_sequence_length=63), dataset)
+    expected = r"max_sequence_length=62: .* positions reach 63; set model\.max_sequence_length=63"
+    with pytest.raises(ConfigError, match=expected):
+        run_training(tmp_path / "run", built, model=replace(TINY_MODEL, max_sequence_length=62))
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_plan_too_long_rows_are_found_in_the_batch(tmp_path: Path, built: Path) -> None:
+    copy = shutil.copytree(built, tmp_path / "copy")
+    (copy / "plan.json").unlink()
+    with pytest.raises(ConfigError, match="max_sequence_length=30: a row has position"):
+        run_training(tmp_path / "run", copy, model=replace(TINY_MODEL, max_sequence_length=30))
+
+
+def test_ranks_share_a_batch(built: Path) -> None:
+    config = Config(train=train_config())
+    streams = [open_stream(config, {built: 1.0}, None, rank, 2) for rank in (0, 1)]
+    whole = open_stream(config, {built: 1.0}, None)
+    shares = [next(stream).rows.tolist() for stream in streams]
+    assert shares[0] + shares[1] == next(whole).rows.tolist()
+    for stream in (*streams, whole):
+        stream.close()
+
+
+def test_importing_the_trainer_loads_only_what_training_needs() -> None:
+    heavy = ["ray", "nltk", "sentencepiece", "tokenizers", "webdataset", "numba", "rich"]
+    code = (
+        "import json, sys, jobs.train, jobs.heldout, jobs.fill; "
+        f"print(json.dumps([name for name in {heavy} if name in sys.modules]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == []
