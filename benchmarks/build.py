@@ -13,10 +13,11 @@ from pydoc_data import topics
 from jobs.build import BuildRequest, build_dataset
 from jobs.cli import find_preset
 from jobs.demo import write_documents
-from pipeline.build import TOKENIZER_FOLDER, BuildContext, build_work_item
+from pipeline.build import BuildContext, build_work_item
 from pipeline.sentences import load_splitter
 from pipeline.tokens import open_tokenizer
 from schemas.config import load_config
+from schemas.manifest import TOKENIZER_FOLDER
 from schemas.plan import Plan
 from tests.corpus import NoProgress
 

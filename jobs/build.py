@@ -12,11 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.executors import run_items
-from pipeline.build import (
-    SPLITTER_NAME,
-    TOKENIZER_FOLDER,
-    BuildContext,
-)
+from pipeline.build import BuildContext
 from pipeline.finish import finish_dataset, read_record
 from pipeline.planning import (
     RECIPE_LIBRARIES,
@@ -30,14 +26,14 @@ from pipeline.planning import (
 from pipeline.preparation import prepare_splitter, prepare_tokenizer, sample_texts
 from pipeline.sentences import load_splitter
 from pipeline.spans import SAMPLERS, max_sample_tokens
-from pipeline.storage import commit_text
 from pipeline.tokens import open_tokenizer, save_tokenizer
 from schemas.build_config import BuildConfig
 from schemas.config import differing_keys, to_mapping
 from schemas.errors import ConfigError, DatasetError, InputError
-from schemas.manifest import PLAN_NAME, Manifest
+from schemas.manifest import PLAN_NAME, SPLITTER_NAME, TOKENIZER_FOLDER, Manifest
 from schemas.plan import InputFile, Plan, SourceRange, WorkItem
 from schemas.record import ItemRecord
+from schemas.storage import commit_text
 
 
 @dataclass(frozen=True)

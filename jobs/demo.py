@@ -28,8 +28,8 @@ from jobs.train import train
 from jobs.train_progress import TrainProgress
 from model.sampling import FillOptions
 from pipeline.dataset import open_dataset
-from pipeline.storage import commit_text
 from schemas.config import Config
+from schemas.storage import commit_text
 
 TRAINING_SECONDS = 150.0
 """What training may take; the number of steps is chosen for this from the speed measured."""

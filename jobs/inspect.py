@@ -8,13 +8,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.build import TOKENIZER_FOLDER
 from pipeline.dataset import open_dataset
 from pipeline.document_table import read_documents_table
 from pipeline.packing import decode_row
 from pipeline.tokens import Tokenizer, open_tokenizer
 from schemas.errors import UserError
-from schemas.manifest import ShardEntry
+from schemas.manifest import TOKENIZER_FOLDER, ShardEntry
 from schemas.objectives import IGNORE_INDEX
 from schemas.record import ItemRecord
 from schemas.samples import Sample

@@ -20,9 +20,9 @@ from torch import Tensor
 
 from model.checkpoint import load_model, load_tensors, save_model, save_tensors
 from model.transformer import GLM
-from pipeline.storage import TEMPORARY_MARK, commit_text
 from schemas.errors import CorruptDataError, RunError
 from schemas.model_config import ModelConfig
+from schemas.storage import TEMPORARY_MARK, commit_text, flush
 
 CHECKPOINTS_FOLDER = "checkpoints"
 MODEL_NAME, OPTIMIZER_NAME, STATE_NAME = "model.safetensors", "optimizer.safetensors", "state.json"
@@ -109,7 +109,7 @@ def write_checkpoint(
         # Only an unfinished folder can have this name: a run goes on behind its last checkpoint.
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
-        _sync(final.parent)
+        flush(final.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -148,11 +148,3 @@ def _hash(path: Path) -> str:
         while block := stream.read(_HASH_BLOCK_BYTES):
             found.update(block)
     return found.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

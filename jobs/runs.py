@@ -17,14 +17,14 @@ from jobs.run_checkpoints import (
     latest_checkpoint,
 )
 from pipeline.dataset import Dataset
-from pipeline.storage import TEMPORARY_MARK, commit_bytes, commit_text
 from schemas.config import Config, differing_keys, load_config, to_mapping, to_toml
 from schemas.errors import DatasetError, RunError
-from schemas.manifest import PLAN_NAME
+from schemas.manifest import PLAN_NAME, TOKENIZER_FOLDER
 from schemas.objectives import SpecialTokens
 from schemas.plan import Plan
+from schemas.storage import TEMPORARY_MARK, commit_bytes, commit_text
 
-CONFIG_NAME, DATA_NAME, TOKENIZER_FOLDER = "config.toml", "data.json", "tokenizer"
+CONFIG_NAME, DATA_NAME = "config.toml", "data.json"
 
 _RUN_NAMES = {CONFIG_NAME, DATA_NAME, TOKENIZER_FOLDER, CHECKPOINTS_FOLDER, METRICS_NAME}
 

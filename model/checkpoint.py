@@ -5,7 +5,6 @@ like with `save_tensors`/`load_tensors`. Nothing is ever pickled.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from model.transformer import GLM
 from schemas.errors import CorruptDataError, RunError
 from schemas.model_config import ModelConfig
+from schemas.storage import committed
 
 METADATA_KEY = "blankstream"
 """Key of the file's metadata that holds ours as JSON.
@@ -48,18 +48,12 @@ def save_tensors(
 ) -> None:
     """Write `path` atomically and durably: after a crash it is the old file or the new one.
 
-    Equal tensors and metadata give equal bytes. The folder must exist.
+    Equal tensors and metadata give equal bytes.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     contents = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(dict(metadata or {}), sort_keys=True)
-    try:
+    with committed(path) as temporary:
         save_file(contents, temporary, {METADATA_KEY: text})
-        _sync(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync(path.parent)
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -110,11 +104,3 @@ def _opened(path: Path) -> safe_open:
         raise CorruptDataError(
             f"{path}: not a whole safetensors file ({error}); use an earlier checkpoint"
         ) from error
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,9 +17,9 @@ from typing import Any, Self
 import pyarrow as pa
 import xxhash
 
-from pipeline.storage import committed
 from schemas.errors import BlankstreamError, CorruptDataError
 from schemas.manifest import FileHashes
+from schemas.storage import committed
 
 _MAGIC_AND_PADDING = 8
 _HASH_BLOCK_BYTES = 1 << 22

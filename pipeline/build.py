@@ -21,19 +21,17 @@ from pipeline.rows import SplitWriter
 from pipeline.samples import SampleMaker, objective_cycle
 from pipeline.sentences import Splitter, load_splitter
 from pipeline.spans import MIN_MASKABLE_TOKENS
-from pipeline.storage import commit_text
 from pipeline.text import TokenizedDocument, tokenize_documents
 from pipeline.tokens import Tokenizer, open_tokenizer
 from pipeline.windows import cut_windows
 from schemas.build_config import BuildConfig
 from schemas.config import parse_config
 from schemas.errors import InputError
-from schemas.manifest import HELDOUT, SPLITS, TRAIN
+from schemas.manifest import HELDOUT, SPLITS, SPLITTER_NAME, TOKENIZER_FOLDER, TRAIN
 from schemas.plan import WorkItem
 from schemas.record import ItemRecord
 from schemas.samples import RowFormat
-
-TOKENIZER_FOLDER, SPLITTER_NAME = "tokenizer", "splitter.json"
+from schemas.storage import commit_text
 
 _MIN_DOCUMENTS_TO_STOP, _STOP_RATIO = 100, 0.5
 

@@ -16,12 +16,12 @@ import xxhash
 from pipeline.build import row_format_of
 from pipeline.document_table import duplicate_error, read_documents_table
 from pipeline.documents import BadInput, bad_ratio_error
-from pipeline.storage import commit_text
 from pipeline.table import write_table
 from schemas.errors import DatasetError
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
 from schemas.plan import Plan, WorkItem
 from schemas.record import ItemRecord
+from schemas.storage import commit_text
 
 Built = tuple[WorkItem, ItemRecord]
 

@@ -16,10 +16,10 @@ import numpy as np
 import sentencepiece
 from numpy.typing import NDArray
 
-from pipeline.storage import commit_bytes, commit_text
 from schemas.build_config import TokenizerConfig
 from schemas.errors import ConfigError, DatasetError, InputError
 from schemas.objectives import SpecialTokens
+from schemas.storage import commit_bytes, commit_text
 
 MODEL_NAME, DESCRIPTION_NAME = "tokenizer.model", "tokenizer.json"
 

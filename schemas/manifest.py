@@ -19,6 +19,8 @@ SPLITS = (TRAIN, HELDOUT)
 MANIFEST_NAME = "manifest.json"
 PLAN_NAME = "plan.json"
 TABLE_NAME = "shards.arrow"
+TOKENIZER_FOLDER = "tokenizer"
+SPLITTER_NAME = "splitter.json"
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.shards import write_shard
-from pipeline.storage import commit_text
 from pipeline.table import write_table
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
 from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat
+from schemas.storage import commit_text
 
 ROW_FORMAT = RowFormat(16, 2, "uint16", ("blank",))
 

@@ -1,5 +1,7 @@
 """Hypothesis generators: windows, objectives and keys as the build meets them."""
 
+import itertools
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -44,5 +46,5 @@ def windows_with_spans(draw: st.DrawFn) -> tuple[Window, list[Span]]:
     window = draw(windows(min_maskable=1, max_maskable=60))
     edges = draw(st.sets(st.integers(window.first, window.last), max_size=12))
     cuts = sorted(edges)
-    spans = [Span(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True) if draw(st.booleans())]
+    spans = [Span(a, b) for a, b in itertools.pairwise(cuts) if draw(st.booleans())]
     return window, draw(st.permutations(spans))

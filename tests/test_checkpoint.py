@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model import checkpoint
 from model.checkpoint import load_metadata, load_model, load_tensors, save_model, save_tensors
+from schemas import storage
 from schemas.errors import CorruptDataError, RunError
 from tests.models import TINY, packed_inputs, tiny_glm
 
@@ -59,7 +59,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     def fail(_: Path) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(checkpoint, "_sync", fail)
+    monkeypatch.setattr(storage, "flush", fail)
     with pytest.raises(OSError, match="no space left"):
         save_tensors({"step": torch.tensor(4)}, path)
     assert path.read_bytes() == before

@@ -164,7 +164,7 @@ def test_mistakes_with_a_trained_run_have_status_2(run, trained: Path) -> None:
         (["train", "--data", trained / "data", "--output", trained / "run", *TRAIN], "--resume"),
         (
             ["train", "--data", trained / "data", "--output", trained / "run", "--resume", "auto"],
-            "train.batch_rows: 4 -> ",
+            "train.max_steps: 4 -> ",
         ),
     ):
         failed = run(*arguments)

@@ -13,11 +13,11 @@ from pipeline import mapped_shards
 from pipeline import table as table_module
 from pipeline.dataset import open_dataset, open_mixture
 from pipeline.reader import gather_mixed
-from pipeline.storage import commit_text
 from pipeline.table import write_table
 from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import HELDOUT, MANIFEST_NAME, TABLE_NAME, TRAIN
 from schemas.samples import RowFormat
+from schemas.storage import commit_text
 from tests.datasets import Content, flip, random_rows, write_dataset
 
 ROWS = random_rows(Content()).rows

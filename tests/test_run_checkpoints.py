@@ -17,8 +17,8 @@ from jobs.run_checkpoints import (
     latest_checkpoint,
     write_checkpoint,
 )
-from pipeline.storage import TEMPORARY_MARK
 from schemas.errors import CorruptDataError, RunError
+from schemas.storage import TEMPORARY_MARK
 from tests.models import TINY, tiny_glm
 from tests.trained import checkpoint_names
 

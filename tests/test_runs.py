@@ -9,10 +9,10 @@ import pytest
 from jobs.run_checkpoints import Checkpoint, latest_checkpoint, write_checkpoint
 from jobs.runs import RunData, build_section, open_run, prepare_run
 from pipeline.dataset import Dataset, open_dataset
-from pipeline.storage import TEMPORARY_MARK
 from pipeline.tokens import open_tokenizer
 from schemas.config import Config
 from schemas.errors import DatasetError, RunError
+from schemas.storage import TEMPORARY_MARK
 from schemas.train_config import TrainConfig
 from tests.datasets import write_dataset
 from tests.models import TINY, tiny_glm

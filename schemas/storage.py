@@ -1,7 +1,8 @@
 """Committing files: all of a file appears under its name, or nothing does.
 
-Used wherever the build writes. A file is written under a temporary name in its own folder, flushed
-to the disk, and renamed; the folder is flushed too, so that a finished record survives power loss.
+Used wherever a build or a run writes. A file is written under a temporary name in its own folder,
+flushed to the disk, and renamed; the folder is flushed too, so that a finished record survives
+power loss.
 """
 
 import contextlib
@@ -24,9 +25,9 @@ def committed(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
     try:
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         temporary.replace(path)
-        _flush(path.parent)
+        flush(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -43,7 +44,8 @@ def commit_text(path: Path, content: str) -> None:
     commit_bytes(path, content.encode())
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Wait until the file or folder at `path` is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
