@@ -33,7 +33,7 @@ from schemas.errors import ConfigError, DatasetError, InputError
 from schemas.manifest import PLAN_NAME, SPLITTER_NAME, TOKENIZER_FOLDER, Manifest
 from schemas.plan import InputFile, Plan, SourceRange, WorkItem
 from schemas.record import ItemRecord
-from schemas.storage import commit_text
+from schemas.storage import commit_text, remove_leftovers
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,7 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     check_config(request.config)
     inputs = find_inputs(request.inputs)
     old = read_plan(request.output)
+    remove_leftovers(request.output)
     watcher.stage("Reading and hashing the inputs")
     added, groups = _cut(new_inputs(old, inputs) if old else inputs.files, request.config)
     if old is None:

@@ -6,6 +6,7 @@ power loss.
 """
 
 import contextlib
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -19,11 +20,16 @@ TEMPORARY_MARK = ".tmp-"
 def committed(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it over `path` when the block succeeds.
 
-    On an error the temporary file is removed and `path` is left as it was.
+    On an error the temporary file is removed and `path` is left as it was. The file exists and is
+    locked from the start, so that `remove_leftovers` can tell it from one whose writer was killed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     try:
+        # A file system without locks keeps its leftovers.
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield temporary
         flush(temporary)
         temporary.replace(path)
@@ -31,6 +37,8 @@ def committed(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
 
 
 def commit_bytes(path: Path, content: bytes) -> None:
@@ -42,6 +50,20 @@ def commit_bytes(path: Path, content: bytes) -> None:
 def commit_text(path: Path, content: str) -> None:
     """Write `content` as UTF-8 to `path` atomically and durably."""
     commit_bytes(path, content.encode())
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Delete what killed processes left half-written below `folder`; how many files that were.
+
+    A file that its writer still holds locked stays.
+    """
+    removed = 0
+    for path in folder.rglob(f"*{TEMPORARY_MARK}*"):
+        with contextlib.suppress(OSError), path.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+            removed += 1
+    return removed
 
 
 def flush(path: Path) -> None:
