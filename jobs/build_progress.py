@@ -5,17 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from jobs.console import PROGRESS, is_interactive, note
+from jobs.console import PROGRESS, counting_bar, is_interactive, note
 from schemas.record import ItemRecord
 
 _LINE_EVERY_SECONDS = 5.0
@@ -25,22 +17,13 @@ class BuildProgress:
     """A `BuildWatcher` for people; a context manager around one build."""
 
     def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-            console=PROGRESS,
-            disable=not is_interactive(),
-            transient=True,
-        )
+        self._progress = counting_bar()
         self._rows = self._done = self._total = 0
         self._started = self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:
         self._progress.start()
-        self._task = self._progress.add_task("Starting", total=None, speed="")
+        self._task = self._progress.add_task("Starting", total=None, numbers="")
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -48,7 +31,7 @@ class BuildProgress:
 
     def stage(self, text: str) -> None:
         """Show a stage that has no items."""
-        self._progress.update(self._task, description=text, total=None, speed="")
+        self._progress.update(self._task, description=text, total=None, numbers="")
         if not is_interactive():
             note(text)
 
@@ -66,7 +49,7 @@ class BuildProgress:
         self._rows += sum(shard.rows for shard in record.shards)
         now = time.monotonic()
         speed = f"{self._rows / max(now - self._started, 1e-9):,.0f} rows/s"
-        self._progress.update(self._task, advance=1, speed=speed)
+        self._progress.update(self._task, advance=1, numbers=speed)
         if not is_interactive() and now - self._last_line > _LINE_EVERY_SECONDS:
             self._last_line = now
             note(f"{self._done} of {self._total} items, {self._rows:,} rows, {speed}")

@@ -3,6 +3,7 @@
 import sys
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 OUT = Console(highlight=False, soft_wrap=True)
 """Results."""
@@ -24,3 +25,17 @@ def note(text: str) -> None:
 def is_interactive() -> bool:
     """True when bars can be drawn: standard error is a terminal."""
     return sys.stderr.isatty()
+
+
+def counting_bar() -> Progress:
+    """A bar of counted things with their speed or state in the field `numbers`; none elsewhere."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[numbers]}"),
+        TimeRemainingColumn(),
+        console=PROGRESS,
+        disable=not is_interactive(),
+        transient=True,
+    )

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from jobs.build import BuildRequest, build_dataset
 from jobs.build_progress import BuildProgress
-from jobs.console import OUT, note, say
+from jobs.console import OUT, PROGRESS, note, say
 from jobs.devices import default_device
 from jobs.fill import open_filler
 from jobs.heldout import heldout_losses, unigram_losses
@@ -64,7 +64,9 @@ def run_demo(config: Config, output: Path, executor: str, workers: int) -> None:
     with TrainProgress() as training:
         train(config, {dataset: 1.0}, run, True, training)
     _step(4, "Compare its held-out loss with a unigram of the training labels")
-    OUT.print(loss_table(run, dataset))
+    with PROGRESS.status("Reading the held-out rows"):
+        table = loss_table(run, dataset)
+    OUT.print(table)
     _step(5, "Fill blanks")
     _fill(run)
     say(f"\nAll of it took {time.monotonic() - started:.0f} s. {_next_commands(dataset, run)}")
@@ -91,7 +93,8 @@ def with_steps(config: Config, dataset: Path, run: Path) -> Config:
     if (run / "config.toml").exists():
         steps = open_run(run).config.train.max_steps
     else:
-        seconds = _seconds_per_step(config, dataset)
+        with PROGRESS.status("Measuring the time of a step"):
+            seconds = _seconds_per_step(config, dataset)
         steps = max(1, min(MAX_STEPS, int(TRAINING_SECONDS / seconds)))
         note(f"{seconds:.2f} s a step: {steps} steps")
     train_config = dataclasses.replace(

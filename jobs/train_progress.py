@@ -3,15 +3,7 @@
 import time
 from typing import Self
 
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
-
-from jobs.console import PROGRESS, is_interactive, note
+from jobs.console import counting_bar, is_interactive, note
 from jobs.metrics import StepMetrics
 
 _LINE_EVERY_SECONDS = 5.0
@@ -21,16 +13,7 @@ class TrainProgress:
     """A `TrainWatcher` for people; a context manager around one training."""
 
     def __init__(self) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[numbers]}"),
-            TimeRemainingColumn(),
-            console=PROGRESS,
-            disable=not is_interactive(),
-            transient=True,
-        )
+        self._progress = counting_bar()
         self._first = self._total = 0
         self._started = self._last_line = time.monotonic()
 

@@ -16,7 +16,7 @@ class ObjectiveConfig:
     """How one objective draws its spans; `kind` names the function in `pipeline/spans.py`.
 
     `share` is the objective's part of the samples, relative to the sum over all objectives.
-    The other keys are read by the kinds that need them (see docs/objectives in design.md).
+    The other keys are read by the kinds that need them (docs/design.md, Objectives).
     """
 
     kind: str
