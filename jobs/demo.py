@@ -34,7 +34,7 @@ from schemas.storage import commit_text
 TRAINING_SECONDS = 150.0
 """What training may take; the number of steps is chosen for this from the speed measured."""
 
-MAX_STEPS, _PROBE_STEPS = 1500, 12
+MAX_STEPS, _PROBE_STEPS = 2000, 12
 
 BLANKS = (
     "The [MASK] statement is used to define a function.",

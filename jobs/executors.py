@@ -11,12 +11,13 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 from pipeline.build import BuildContext, build_work_item
-from schemas.errors import UserError
+from schemas.errors import BlankstreamError, UserError
 from schemas.plan import WorkItem
 from schemas.record import ItemRecord
 
@@ -68,6 +69,8 @@ def _run_processes(
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     on_done(future.result())
+        except BrokenProcessPool as error:
+            raise _worker_died(error) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -97,6 +100,15 @@ def _result(ray: Any, reference: Any) -> ItemRecord:
         return record
     except ray.exceptions.RayTaskError as error:
         raise error.cause from None
+    except ray.exceptions.RayError as error:
+        raise _worker_died(error) from error
+
+
+def _worker_died(error: Exception) -> BlankstreamError:
+    return BlankstreamError(
+        f"a worker process died ({type(error).__name__}), perhaps for lack of memory; what was "
+        "finished stays: run the same command again, with fewer --workers if it happens again"
+    )
 
 
 @contextmanager

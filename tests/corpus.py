@@ -1,11 +1,15 @@
 """Plain helpers of the build's tests: where data is, a small configuration, a silent watcher."""
 
 import hashlib
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.build import BuildContext
 from schemas.build_config import BuildConfig, ObjectiveConfig, TokenizerConfig
+from schemas.plan import WorkItem
 from schemas.record import ItemRecord
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -47,6 +51,11 @@ def small_config(**changes: Any) -> BuildConfig:
         objective=objectives,
     )
     return replace(config, **changes)
+
+
+def die(context: BuildContext, item: WorkItem) -> Any:
+    """In place of `build_work_item`: the worker ends as if the kernel had killed it."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
