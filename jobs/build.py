@@ -4,6 +4,8 @@ The driver holds no state of its own: everything it needs to go on after a crash
 set's folder.
 """
 
+import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,27 +14,29 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.executors import run_items
-from pipeline.build import BuildContext
+from pipeline.build import BuildContext, open_tools
 from pipeline.finish import finish_dataset, read_record
+from pipeline.mixture import schedule
 from pipeline.planning import (
     RECIPE_LIBRARIES,
     Inputs,
     build_recipe,
+    check_planned,
     cut_ranges,
     find_inputs,
     group_ranges,
     new_inputs,
 )
 from pipeline.preparation import prepare_splitter, prepare_tokenizer, sample_texts
-from pipeline.sentences import load_splitter
 from pipeline.spans import SAMPLERS, max_sample_tokens
-from pipeline.tokens import open_tokenizer, save_tokenizer
+from pipeline.tokens import save_tokenizer
 from schemas.build_config import BuildConfig
 from schemas.config import differing_keys, to_mapping
 from schemas.errors import ConfigError, DatasetError, InputError
 from schemas.manifest import PLAN_NAME, SPLITTER_NAME, TOKENIZER_FOLDER, Manifest
 from schemas.plan import InputFile, Plan, SourceRange, WorkItem
 from schemas.record import ItemRecord
+from schemas.sealed import read_sealed
 from schemas.storage import commit_text, remove_leftovers
 
 
@@ -77,6 +81,8 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     else:
         _check_recipe(old, request)
     plan = old.grow(added, groups, request.config.passes)
+    if plan != old:
+        check_planned(old, inputs)
     commit_text(request.output / PLAN_NAME, plan.to_json())
     _build_items(plan, inputs, request, watcher)
     watcher.stage("Writing the shard table and the manifest")
@@ -84,7 +90,9 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
 
 
 def check_config(config: BuildConfig) -> None:
-    """Raise `ConfigError` for an unknown objective or a row too short for its longest sample."""
+    """Raise `UserError` for an unknown objective, a row too short for its longest sample, and
+    shares that cannot be mixed."""
+    schedule([objective.share for objective in config.objective.values()])
     for name, objective in config.objective.items():
         if objective.kind not in SAMPLERS:
             raise ConfigError(
@@ -105,9 +113,10 @@ def read_plan(dataset: Path) -> Plan | None:
 
     Raises `DatasetError` for a folder that holds something else.
     """
+    _check_place(dataset)
     path = dataset / PLAN_NAME
-    if path.is_file():
-        return Plan.from_json(path.read_text(encoding="utf-8"), str(path))
+    if path.exists():
+        return Plan.from_json(read_sealed(path), str(path))
     ours = {TOKENIZER_FOLDER, SPLITTER_NAME}
     if dataset.exists():
         if not dataset.is_dir():
@@ -121,6 +130,20 @@ def read_plan(dataset: Path) -> Plan | None:
                 "a new or empty folder as --output"
             )
     return None
+
+
+def _check_place(dataset: Path) -> None:
+    """Raise `DatasetError` where no folder of this name can be made or written."""
+    try:
+        place = next(
+            path for path in (dataset.absolute(), *dataset.absolute().parents) if path.exists()
+        )
+    except OSError as error:
+        raise DatasetError(f"{dataset}: cannot be a folder ({error.strerror})") from error
+    if place != dataset.absolute() and not place.is_dir():
+        raise DatasetError(f"{dataset}: {place} is a file; give another --output")
+    if not os.access(place, os.W_OK):
+        raise DatasetError(f"{dataset}: no permission to write in {place}; give another --output")
 
 
 def _cut(
@@ -164,8 +187,7 @@ def _versions() -> dict[str, str]:
 def _check_recipe(plan: Plan, request: BuildRequest) -> None:
     """Raise `DatasetError` naming the keys in which the request differs from the data set."""
     output, config = request.output, request.config
-    tokenizer = open_tokenizer(output / TOKENIZER_FOLDER)
-    splitter = load_splitter(output / SPLITTER_NAME)
+    tokenizer, splitter = open_tools(output, plan.recipe)
     recipe = build_recipe(config, tokenizer.describe(), splitter.digest, _versions())
     differences = differing_keys(plan.recipe, recipe)
     differences += differing_keys(tokenizer_origin(output), _origin(config), "build.tokenizer")
@@ -173,14 +195,12 @@ def _check_recipe(plan: Plan, request: BuildRequest) -> None:
         raise DatasetError(
             f"{output}: was begun with another recipe; a data set has only one. Differing keys:\n  "
             + "\n  ".join(differences)
-            + "\nBuild into another folder, or ask for the recipe of this one"
+            + "\nBuild into another folder, ask for the recipe of this one, or delete it first"
         )
 
 
 def tokenizer_origin(dataset: Path) -> dict[str, Any]:
     """What `_origin` said when the data set was begun."""
-    import json
-
     text = (dataset / TOKENIZER_FOLDER / "tokenizer.json").read_text(encoding="utf-8")
     origin: dict[str, Any] = json.loads(text)["trained"]
     return origin

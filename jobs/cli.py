@@ -32,6 +32,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         note("Interrupted; what was finished stays, the same command goes on from there")
         sys.exit(130)
+    except OSError as error:
+        print(f"error: {error}; what was finished stays, the same command goes on", file=sys.stderr)
+        sys.exit(1)
     except BlankstreamError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, UserError) else 1)
@@ -215,7 +218,7 @@ def parse_weight(text: str) -> tuple[Path | str, float]:
 )
 @click.option("--top-k", type=click.IntRange(0), default=0, help="Sample among so many; 0: all.")
 @click.option("--top-p", type=click.FloatRange(0, 1), default=1.0, help="Nucleus sampling.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(
     "--max-new-tokens",
     type=click.IntRange(1),

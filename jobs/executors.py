@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import secrets
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -24,6 +26,7 @@ from schemas.record import ItemRecord
 EXECUTORS = ("serial", "processes", "ray")
 
 _ITEMS_IN_FLIGHT_PER_WORKER = 2
+_WATCH_SECONDS = 1.0
 
 OnDone = Callable[[ItemRecord], None]
 
@@ -54,8 +57,8 @@ def _run_serial(
 def _run_processes(
     context: BuildContext, items: Iterable[WorkItem], workers: int, on_done: OnDone
 ) -> None:
-    method = multiprocessing.get_context("forkserver")
-    with ProcessPoolExecutor(workers, mp_context=method) as pool:
+    method = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, method, initializer=_end_with_parent) as pool:
         waiting = iter(items)
         running: set[Future[ItemRecord]] = set()
         try:
@@ -74,6 +77,18 @@ def _run_processes(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """Watch for the end of the driver, which a killed one cannot announce."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="blankstream-watch").start()
 
 
 def _run_ray(

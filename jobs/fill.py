@@ -50,6 +50,7 @@ class Filler:
         mask, with something that looks like a misspelt one, or too long for the model.
         """
         pieces, masks = parse_masks(text)
+        _check_encodable(text)
         special = self.run.data.special
         options = replace(options, vocab_size=self.tokenizer.vocab_size)
         answers = [
@@ -118,6 +119,15 @@ def parse_masks(text: str) -> tuple[list[str], list[str]]:
             f"no blank in the text {text!r}; write one of {expected} where an answer is wanted"
         )
     return _MASK.split(text), masks
+
+
+def _check_encodable(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"the text is not valid Unicode at character {error.start}; give it as UTF-8"
+        ) from error
 
 
 def _is_near_miss(word: str) -> bool:

@@ -1,6 +1,7 @@
 """`blankstream inspect`: one row as a person reads it, sample by sample."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from schemas.manifest import TOKENIZER_FOLDER, ShardEntry
 from schemas.objectives import IGNORE_INDEX
 from schemas.record import ItemRecord
 from schemas.samples import Sample
+from schemas.sealed import read_sealed
 
 _BLANK_STYLES = ("bold red", "bold green", "bold yellow", "bold blue", "bold magenta", "bold cyan")
 
@@ -61,7 +63,7 @@ def read_row(path: Path, split: str, row: int) -> RowView:
 def _origins(path: Path, entry: ShardEntry, origin: np.ndarray) -> list[str]:
     stem = path / "records" / f"pass-{entry.pass_number:04d}" / f"{entry.slice:05d}"
     record_path = stem.with_suffix(".json")
-    record = ItemRecord.from_json(record_path.read_text(encoding="utf-8"), str(record_path))
+    record = ItemRecord.from_json(read_sealed(record_path), str(record_path))
     documents = read_documents_table(stem.with_suffix(".documents.arrow"), record.documents)
     lines = []
     for document, window, start, stop in origin.T.tolist():
@@ -95,11 +97,8 @@ def _spans(sample: Sample) -> list[tuple[int, int, int]]:
         for place in np.flatnonzero(sample.block_positions == 1).tolist()
         if place >= sample.boundary
     ]
-    stops = [*opening[1:], len(sample.tokens)]
-    return [
-        (int(sample.positions[first]), first, stop)
-        for first, stop in zip(opening, stops, strict=True)
-    ]
+    edges = pairwise([*opening, len(sample.tokens)])
+    return [(int(sample.positions[first]), first, stop) for first, stop in edges]
 
 
 def _part_a(sample: Sample, tokenizer: Tokenizer) -> Text:

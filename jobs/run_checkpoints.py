@@ -5,7 +5,6 @@ checkpoint is `RUN/checkpoints/step-0000100/` with `model.safetensors`, `optimiz
 `state.json`, which names the other two with their hashes.
 """
 
-import json
 import os
 import re
 import secrets
@@ -20,8 +19,9 @@ from torch import Tensor
 
 from model.checkpoint import load_model, load_tensors, save_model, save_tensors
 from model.transformer import GLM
-from schemas.errors import CorruptDataError, RunError
+from schemas.errors import CorruptDataError, DatasetError, RunError
 from schemas.model_config import ModelConfig
+from schemas.sealed import read_sealed, seal, unseal
 from schemas.storage import TEMPORARY_MARK, commit_text, flush
 
 CHECKPOINTS_FOLDER = "checkpoints"
@@ -105,7 +105,7 @@ def write_checkpoint(
         save_tensors(training, temporary / OPTIMIZER_NAME)
         xxh3 = {name: _hash(temporary / name) for name in (MODEL_NAME, OPTIMIZER_NAME)}
         state = {"step": step, "stream": stream, "xxh3": xxh3}
-        commit_text(temporary / STATE_NAME, json.dumps(state, indent=1) + "\n")
+        commit_text(temporary / STATE_NAME, seal(state))
         # Only an unfinished folder can have this name: a run goes on behind its last checkpoint.
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
@@ -131,15 +131,16 @@ def delete_leftovers(run: Path) -> None:
 
 
 def _read(path: Path, step: int) -> Checkpoint:
-    try:
-        state = json.loads((path / STATE_NAME).read_text(encoding="utf-8"))
+    place, remedy = path / STATE_NAME, f"delete the folder {path} to use the checkpoint before it"
+
+    def parse(state: dict[str, Any]) -> Checkpoint:
         xxh3 = {name: str(state["xxh3"][name]) for name in (MODEL_NAME, OPTIMIZER_NAME)}
         return Checkpoint(path, step, dict(state["stream"]), xxh3)
-    except (ValueError, KeyError, TypeError) as error:
-        raise CorruptDataError(
-            f"{path / STATE_NAME}: not the state of a checkpoint ({type(error).__name__}: {error});"
-            f" delete the folder {path} to use the checkpoint before it"
-        ) from error
+
+    try:
+        return unseal(read_sealed(place), str(place), remedy, parse)
+    except DatasetError as error:
+        raise CorruptDataError(str(error)) from error
 
 
 def _hash(path: Path) -> str:

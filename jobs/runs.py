@@ -3,7 +3,6 @@
 Made by `train.py` before the first step; opened by everything that uses a trained model.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +16,12 @@ from jobs.run_checkpoints import (
     latest_checkpoint,
 )
 from pipeline.dataset import Dataset
-from schemas.config import Config, differing_keys, load_config, to_mapping, to_toml
+from schemas.config import Config, differing_keys, digest, load_config, to_mapping, to_toml
 from schemas.errors import DatasetError, RunError
 from schemas.manifest import PLAN_NAME, TOKENIZER_FOLDER
 from schemas.objectives import SpecialTokens
 from schemas.plan import Plan
+from schemas.sealed import read_sealed, seal, unseal
 from schemas.storage import TEMPORARY_MARK, commit_bytes, commit_text
 
 CONFIG_NAME, DATA_NAME = "config.toml", "data.json"
@@ -35,6 +35,7 @@ class RunData:
 
     Each of `datasets` has its `path` as given, `weight`, `digest` and `rows`. `tokenizer` and
     `row_format` are those of the manifests. `add_cls` and `add_eos` say how windows are framed.
+    `config_digest` is that of the whole configuration in `config.toml`.
     """
 
     datasets: tuple[dict[str, Any], ...]
@@ -42,14 +43,11 @@ class RunData:
     row_format: dict[str, Any]
     add_cls: bool
     add_eos: bool
-
-    @property
-    def special(self) -> SpecialTokens:
-        """The special tokens of the run's tokenizer."""
-        return SpecialTokens.from_mapping(self.tokenizer["special"])
+    special: SpecialTokens
+    config_digest: str
 
     @classmethod
-    def of(cls, mixture: Sequence[tuple[Dataset, float]]) -> Self:
+    def of(cls, mixture: Sequence[tuple[Dataset, float]], config: Config) -> Self:
         """Describe data sets and weights that fit each other."""
         first = mixture[0][0]
         recipe = build_section(first)
@@ -68,7 +66,16 @@ class RunData:
             row_format=first.row_format.to_mapping(),
             add_cls=bool(recipe.get("add_cls", True)),
             add_eos=bool(recipe.get("add_eos", True)),
+            special=SpecialTokens.from_mapping(first.manifest.tokenizer["special"]),
+            config_digest=digest(to_mapping(config)),
         )
+
+    @classmethod
+    def from_mapping(cls, content: dict[str, Any]) -> Self:
+        """Inverse of `asdict` after a trip through JSON."""
+        known = {name: content[name] for name in cls.__dataclass_fields__}
+        datasets, special = tuple(content["datasets"]), SpecialTokens(**content["special"])
+        return cls(**known | {"datasets": datasets, "special": special})
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ def build_section(dataset: Dataset) -> dict[str, Any]:
     path = dataset.path / PLAN_NAME
     if not path.is_file():
         return {}
-    recipe = Plan.from_json(path.read_text(encoding="utf-8"), str(path)).recipe
+    recipe = Plan.from_json(read_sealed(path), str(path)).recipe
     section: dict[str, Any] = recipe.get("build", {})
     return section
 
@@ -102,14 +109,16 @@ def open_run(path: Path) -> Run:
         raise RunError(f"{path}: {why}; expected a run made by `blankstream train --output {path}`")
     config = load_config(path / CONFIG_NAME)
     place = path / DATA_NAME
+    remedy = "restore it from a copy, or train into another folder"
     try:
-        content = json.loads(place.read_text(encoding="utf-8"))
-        return Run(path, config, RunData(**(content | {"datasets": tuple(content["datasets"])})))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        data = unseal(read_sealed(place), str(place), remedy, RunData.from_mapping)
+    except DatasetError as error:
+        raise RunError(str(error)) from error
+    if data.config_digest != digest(to_mapping(config)):
         raise RunError(
-            f"{place}: does not describe the data of a run ({type(error).__name__}: {error}); "
-            "restore the file or train into another folder"
-        ) from error
+            f"{path / CONFIG_NAME}: was changed or damaged since the run was started; {remedy}"
+        )
+    return Run(path, config, data)
 
 
 def prepare_run(
@@ -128,7 +137,7 @@ def prepare_run(
         return checkpoint
     tokenizer = _tokenizer_files(mixture[0][0])
     commit_text(path / CONFIG_NAME, to_toml(to_mapping(config)) + "\n")
-    commit_text(path / DATA_NAME, json.dumps(asdict(RunData.of(mixture)), indent=1) + "\n")
+    commit_text(path / DATA_NAME, seal(asdict(RunData.of(mixture, config))))
     for name, content in tokenizer.items():
         commit_bytes(path / TOKENIZER_FOLDER / name, content)
     delete_leftovers(path)

@@ -1,18 +1,20 @@
 """`blankstream verify`: read every byte of a data set and compare it with what was recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.arrow_file import VerifiedArrowFile
+from pipeline.build import open_tools
 from pipeline.dataset import open_dataset
 from pipeline.document_table import read_documents_table
 from pipeline.finish import read_record
 from pipeline.table import REBUILD_REMEDY, ShardTable
-from schemas.errors import CorruptDataError, DatasetError
+from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import PLAN_NAME, SPLITS, TABLE_NAME, ShardEntry
 from schemas.plan import Plan
 from schemas.samples import RowFormat
+from schemas.sealed import read_sealed
 
 
 @dataclass(frozen=True)
@@ -63,19 +65,26 @@ def _shard_problems(dataset: Path, entry: ShardEntry, row_format: RowFormat) -> 
     return problems
 
 
+def _tool_problems(dataset: Path, plan: Plan) -> Iterator[str]:
+    try:
+        open_tools(dataset, plan.recipe)
+    except UserError as error:
+        yield f"{dataset}: {error}"
+
+
 def _plan_problems(dataset: Path, expected: str) -> list[str]:
     """Problems of the plan and of the records and documents it leads to."""
     path = dataset / PLAN_NAME
     try:
-        plan = Plan.from_json(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError, DatasetError) as error:
-        return [f"{path}: {error}"]
+        plan = Plan.from_json(read_sealed(path), str(path))
+    except DatasetError as error:
+        return [str(error)]
     if plan.digest != expected:
         return [
             f"{path}: not the plan of the manifest (digest {plan.digest[:12]}, expected "
-            f"{expected[:12]}); run the build again"
+            f"{expected[:12]}): a build that grows it has not finished, run it again"
         ]
-    problems = []
+    problems = list(_tool_problems(dataset, plan))
     for item in plan.items():
         stem = dataset / "records" / item.name
         try:

@@ -57,7 +57,9 @@ def next_token(
         logits_V[options.vocab_size :] = -math.inf
     if options.temperature == 0:
         return int(logits_V.argmax())
-    probabilities_V = _truncated_probabilities(logits_V / options.temperature, options)
+    probabilities_V = _truncated_probabilities(
+        (logits_V - logits_V.max()) / options.temperature, options
+    )
     return int(torch.multinomial(probabilities_V, 1, generator=generator))
 
 

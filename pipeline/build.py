@@ -26,7 +26,7 @@ from pipeline.tokens import Tokenizer, open_tokenizer
 from pipeline.windows import cut_windows
 from schemas.build_config import BuildConfig
 from schemas.config import parse_config
-from schemas.errors import InputError
+from schemas.errors import DatasetError, InputError
 from schemas.manifest import HELDOUT, SPLITS, SPLITTER_NAME, TOKENIZER_FOLDER, TRAIN
 from schemas.plan import WorkItem
 from schemas.record import ItemRecord
@@ -34,6 +34,7 @@ from schemas.samples import RowFormat
 from schemas.storage import commit_text
 
 _MIN_DOCUMENTS_TO_STOP, _STOP_RATIO = 100, 0.5
+_RESTORE = "restore it from a copy, or build into another folder"
 
 
 @dataclass(frozen=True)
@@ -77,18 +78,26 @@ def load_tools(dataset: Path, recipe_json: str) -> Tools:
     """Tokenizer and splitter of the data set, checked against the hashes in the recipe."""
     recipe = json.loads(recipe_json)
     config = parse_config(BuildConfig, recipe["build"], "recipe")
+    tokenizer, splitter = open_tools(dataset, recipe)
+    return Tools(config, tokenizer, splitter, row_format_of(recipe))
+
+
+def open_tools(dataset: Path, recipe: dict[str, Any]) -> tuple[Tokenizer, Splitter]:
+    """Tokenizer and splitter of a data set; `DatasetError` when they are not those planned."""
     tokenizer = open_tokenizer(dataset / TOKENIZER_FOLDER)
-    splitter = load_splitter(dataset / SPLITTER_NAME)
+    try:
+        splitter = load_splitter(dataset / SPLITTER_NAME)
+    except InputError as error:
+        raise DatasetError(f"{error}; {_RESTORE}") from error
     for name, found, planned in (
         ("tokenizer", tokenizer.digest, recipe["tokenizer"]["model_sha256"]),
         ("splitter", splitter.digest, recipe["splitter_sha256"]),
     ):
         if found != planned:
-            raise InputError(
-                f"{dataset}: the {name} has SHA-256 {found}, planned was {planned}; restore it or "
-                "build into another folder"
+            raise DatasetError(
+                f"{dataset}: the {name} is damaged: SHA-256 {found}, planned {planned}; {_RESTORE}"
             )
-    return Tools(config, tokenizer, splitter, row_format_of(recipe))
+    return tokenizer, splitter
 
 
 def row_format_of(recipe: dict[str, Any]) -> RowFormat:

@@ -4,7 +4,6 @@ Stands between the build, which writes `manifest.json` last, and the stream.
 """
 
 import hashlib
-import math
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +17,7 @@ from schemas.errors import DatasetError, UserError
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, Manifest
 from schemas.samples import RowFormat
 
+_MAX_WEIGHT = 1e12
 MAX_OPEN_FILES = 256
 """Shards mapped at once by one reader; each takes one file descriptor."""
 
@@ -75,7 +75,7 @@ def _why_unreadable(path: Path, place: Path, error: OSError) -> str:
     if not place.exists():
         return (
             f"{path}: no {MANIFEST_NAME}: the build has not finished; run the same `blankstream "
-            "build` again to complete it, or `blankstream status` to see what is missing"
+            "build` again to complete it"
         )
     return f"{place}: cannot be read ({error.strerror})"
 
@@ -102,8 +102,9 @@ def open_mixture(
     without rows in `split`, for the same one twice, and for two whose rows cannot be mixed.
     """
     weights = datasets if isinstance(datasets, Mapping) else {datasets: 1.0}
-    if not weights:
-        raise UserError("no data set given; expected {folder: weight}")
+    odd = [path for path in weights if not isinstance(path, str | Path) or "\0" in str(path)]
+    if odd or not weights:
+        raise UserError(f"data sets {datasets!r}: expected {{folder: weight}}, or one folder")
     opened = [(open_dataset(path), _checked_weight(path, weights[path])) for path in weights]
     opened.sort(key=lambda pair: pair[0].digest)
     for dataset, _ in opened:
@@ -116,8 +117,10 @@ def open_mixture(
 
 def _checked_weight(path: Path | str, weight: float) -> float:
     number = isinstance(weight, float | int | np.number) and not isinstance(weight, bool)
-    if not number or not 0 < weight < math.inf:
-        raise UserError(f"{path}: weight {weight!r}, expected a finite number above 0")
+    if not number or not 0 < weight <= _MAX_WEIGHT:
+        raise UserError(
+            f"{path}: weight {weight!r}, expected a number above 0, at most {_MAX_WEIGHT:g}"
+        )
     return float(weight)
 
 

@@ -59,5 +59,6 @@ def duplicate_error(document_id: str, first: str, second: str) -> InputError:
     """The message for an id that two documents share."""
     return InputError(
         f"document id '{document_id}' occurs twice, at {first} and {second}; ids key the "
-        "randomness and must differ: mend them, or build with build.duplicate_ids=suffix"
+        "randomness and must differ: mend them, or use build.duplicate_ids=suffix; "
+        "either way build into another folder, or delete this unfinished one first"
     )

@@ -162,5 +162,6 @@ def bad_ratio_error(num_bad: int, total: int, limit: float, bad: Sequence[BadInp
     )
     return InputError(
         f"{num_bad} of {total} documents cannot be used, more than the ratio {limit} allowed; "
-        f"mend the input or raise build.max_bad_ratio. First cases:{cases}"
+        f"raise build.max_bad_ratio, or mend the input and "
+        f"build into another folder. First cases:{cases}"
     )

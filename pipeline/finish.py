@@ -21,6 +21,7 @@ from schemas.errors import DatasetError
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
 from schemas.plan import Plan, WorkItem
 from schemas.record import ItemRecord
+from schemas.sealed import read_sealed
 from schemas.storage import commit_text
 
 Built = tuple[WorkItem, ItemRecord]
@@ -29,14 +30,12 @@ Built = tuple[WorkItem, ItemRecord]
 def read_record(dataset: Path, item: WorkItem) -> ItemRecord | None:
     """The record of `item`, or None while it is not built or one of its files is missing.
 
-    Raises `DatasetError` for a record of another item under this item's name.
+    Raises `DatasetError` for a damaged record and for that of another item under this name.
     """
     path = dataset / "records" / f"{item.name}.json"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    record = ItemRecord.from_json(text, str(path))
+    record = ItemRecord.from_json(read_sealed(path), str(path))
     if record.item != item.id:
         raise DatasetError(
             f"{path}: belongs to work item {record.item[:12]}, planned is {item.id[:12]}; the "

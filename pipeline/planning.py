@@ -49,7 +49,7 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
                 skipped.append(name)
                 continue
             format_of(name)
-            if files.setdefault(name, file) != file:
+            if files.setdefault(name, file).resolve() != file.resolve():
                 raise InputError(
                     f"inputs {files[name]} and {file} would both be called '{name}'; "
                     "put them below one folder and give that folder"
@@ -63,6 +63,14 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
 
 
 def _named(path: Path) -> Iterator[tuple[str, Path]]:
+    """(name, file) of each input that `path` stands for."""
+    for name, file in _found(path):
+        if not name.isprintable():
+            raise InputError(f"{str(file)!r}: the name of an input must be printable UTF-8 text")
+        yield name, file
+
+
+def _found(path: Path) -> Iterator[tuple[str, Path]]:
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             relative = file.relative_to(path)
@@ -70,6 +78,8 @@ def _named(path: Path) -> Iterator[tuple[str, Path]]:
                 yield relative.as_posix(), file
     elif path.is_file():
         yield path.name, path
+    elif path.exists():
+        raise InputError(f"{path}: neither a regular file nor a folder; save it as a file first")
     else:
         raise InputError(f"{path}: no such file or folder; check --input")
 
@@ -166,6 +176,21 @@ def build_recipe(
             name: ".".join(versions[name].split(".")[:2]) for name in sorted(RECIPE_LIBRARIES)
         },
     }
+
+
+def check_planned(plan: Plan, inputs: Inputs) -> None:
+    """Raise `InputError` for an input given again whose content is not what was planned."""
+    for known in plan.inputs:
+        file = inputs.files.get(known.path)
+        if file is None:
+            continue
+        with file.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if found != known.sha256:
+            raise InputError(
+                f"{file}: changed since it was planned (SHA-256 {found}, planned {known.sha256}); "
+                "restore it, or build into another folder"
+            )
 
 
 def new_inputs(plan: Plan, inputs: Inputs) -> dict[str, Path]:

@@ -34,7 +34,8 @@ def read_state(state: State, segment: Segment) -> int:
     try:
         consumed, (found,) = state["consumed_rows"], state["segments"]
         first_row, old = found["first_row"], Segment(dict(found["datasets"]), found["seed"])
-        valid = isinstance(consumed, int) and consumed >= 0 and first_row == 0
+        _shares(old)
+        valid = type(consumed) is int and 0 <= consumed < 1 << 62 and first_row == 0
     except (KeyError, TypeError, ValueError):
         valid = False
     if not valid:

@@ -4,6 +4,7 @@ Stands between reading and tokenizing. A splitter is plain data (JSON) with a ha
 can say which one it used; nltk does the splitting.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -28,14 +29,13 @@ class Splitter:
     """Punkt with fixed parameters; `spans` is nltk's `span_tokenize`."""
 
     def __init__(self, parameters: dict[str, Any]) -> None:
-        from nltk.tokenize.punkt import PunktParameters, PunktSentenceTokenizer
-
-        punkt = PunktParameters()
+        nltk_punkt = _import_punkt()
+        punkt = nltk_punkt.PunktParameters()
         punkt.abbrev_types = set(parameters["abbreviations"])
         punkt.collocations = {tuple(pair) for pair in parameters["collocations"]}
         punkt.sent_starters = set(parameters["sentence_starters"])
         punkt.ortho_context.update(parameters["orthography"])
-        self._tokenizer = PunktSentenceTokenizer(punkt)
+        self._tokenizer = nltk_punkt.PunktSentenceTokenizer(punkt)
         self.parameters = parameters
 
     def spans(self, text: str) -> list[tuple[int, int]]:
@@ -81,9 +81,7 @@ def load_splitter(source: str | Path) -> Splitter:
 
 def train_splitter(texts: Iterable[str]) -> Splitter:
     """Punkt trained on `texts`, in their order; deterministic."""
-    from nltk.tokenize.punkt import PunktTrainer
-
-    trainer = PunktTrainer()
+    trainer = _import_punkt().PunktTrainer()
     for text in texts:
         trainer.train(text, finalize=False)
     trainer.finalize_training()
@@ -96,6 +94,21 @@ def train_splitter(texts: Iterable[str]) -> Splitter:
             "orthography": dict(sorted(learnt.ortho_context.items())),
         }
     )
+
+
+def _import_punkt() -> Any:
+    """nltk's Punkt, without the wall-clock limit on matching that newer versions of nltk set.
+
+    A limit in seconds would make the result depend on the machine: a text of 6 MB failed where the
+    processor was busy. Punkt's own patterns take linear time.
+    """
+    from nltk.tokenize import punkt
+
+    with contextlib.suppress(ImportError):
+        from nltk import redos
+
+        redos.DEFAULT_TIMEOUT = None
+    return punkt
 
 
 def _read_json(path: Path) -> dict[str, Any]:

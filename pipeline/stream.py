@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
+
 from pipeline.batches import Batch, BatchSource, Cut
 from pipeline.dataset import MAX_OPEN_FILES, open_mixture
 from pipeline.prefetch import Prefetcher
@@ -19,6 +21,9 @@ from schemas.errors import UserError
 from schemas.manifest import TRAIN
 
 __all__ = ["Batch", "RowStream"]
+
+MAX_NUMBER = (1 << 62) - 1
+"""Largest number of rows that can be consumed, and of anything else that is counted here."""
 
 PREFETCH_DEPTH = 2
 """Gathers (of about 1,024 rows) that wait for the consumer."""
@@ -36,7 +41,7 @@ class RowStream:
 
     Raises `UserError` for arguments, `DatasetError` for data sets that do not fit the arguments,
     each other or the state, and while iterating `CorruptDataError` in place of the first batch that
-    needs a damaged shard; after a repair the iteration can go on.
+    needs a damaged shard; after a repair the iteration can go on. Not thread-safe.
     """
 
     def __init__(
@@ -140,5 +145,6 @@ class RowStream:
 
 def _check_at_least(low: int, **values: int) -> None:
     for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise UserError(f"{name}={value!r}: expected an integer of at least {low}")
+        number = isinstance(value, int | np.integer) and not isinstance(value, bool)
+        if not number or not low <= value <= MAX_NUMBER:
+            raise UserError(f"{name}={value!r}: expected an integer in {low}..{MAX_NUMBER}")

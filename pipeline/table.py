@@ -15,7 +15,7 @@ from pipeline.arrow_file import VerifiedArrowFile, write_arrow_file
 from schemas.manifest import TABLE_SCHEMA, FileHashes, Manifest, ShardEntry, TableBlock
 
 BLOCK_SHARDS = 1024
-REBUILD_REMEDY = "run the same `blankstream build` again to rebuild what is damaged"
+REBUILD_REMEDY = "delete it and run the same `blankstream build` again to rebuild it"
 
 
 def write_table(path: Path, entries: Sequence[ShardEntry]) -> tuple[FileHashes, list[TableBlock]]:

@@ -115,10 +115,10 @@ def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig) -> Tokeni
     On one thread, since the result depends on the number of threads; deterministic. Long sentences
     are cut at white space to the length that the trainer accepts.
     """
-    writer = io.BytesIO()
+    writer, lines = io.BytesIO(), list(_lines(sentences))
     try:
         sentencepiece.SentencePieceTrainer.Train(
-            sentence_iterator=_lines(sentences),
+            sentence_iterator=iter(lines),
             model_writer=writer,
             model_type="unigram",
             vocab_size=config.vocab_size,

@@ -4,6 +4,7 @@
 which work items there are.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from schemas.errors import ConfigError
@@ -70,6 +71,11 @@ class BuildConfig:
         used = [name for name, objective in self.objective.items() if objective.share > 0]
         if not used:
             raise ConfigError("[build.objective]: no objective has a share above 0")
+        odd = [name for name in self.objective if not re.fullmatch(r"[a-z][a-z0-9_]*", name)]
+        if odd:
+            raise ConfigError(
+                f"[build.objective]: the name {odd[0]!r} must be lower-case letters, digits and _"
+            )
         if len(self.objective) > 255:
             raise ConfigError("[build.objective]: at most 255 objectives fit a shard")
         if self.shard_rows % self.record_batch_rows:

@@ -9,6 +9,7 @@ import dataclasses
 import difflib
 import hashlib
 import json
+import math
 import tomllib
 import types
 import typing
@@ -175,6 +176,8 @@ def _check_bounds(value: Any, metadata: Mapping[str, Any], place: str, where: st
     if choices and value not in choices:
         raise ConfigError(f"{place}: '{where}' is {value!r}; choose from {', '.join(choices)}")
     low, high = metadata.get("low"), metadata.get("high")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{place}: '{where}' is {value!r}; it must be a finite number")
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         bounds = f"{'' if low is None else low} .. {'' if high is None else high}"
         raise ConfigError(f"{place}: '{where}' is {value!r}; it must lie in {bounds}")

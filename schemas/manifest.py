@@ -4,14 +4,13 @@ Stands between the build, which writes it, and the stream, which reads nothing w
 no time, host or path outside the data set, so that equal plans give equal manifests.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import pyarrow as pa
 
-from schemas.errors import DatasetError
-from schemas.samples import SCHEMA_VERSION, RowFormat
+from schemas.samples import RowFormat
+from schemas.sealed import seal, unseal
 
 TRAIN, HELDOUT = "train", "heldout"
 SPLITS = (TRAIN, HELDOUT)
@@ -110,34 +109,25 @@ class Manifest:
     statistics: dict[str, Any]
 
     def to_json(self) -> str:
-        """Canonical text: the same data set gives the same bytes."""
-        content = asdict(self) | {
-            "schema_version": SCHEMA_VERSION,
-            "row_format": self.row_format.to_mapping(),
-        }
-        return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        """Sealed text: the same data set gives the same bytes."""
+        return seal(asdict(self) | {"row_format": self.row_format.to_mapping()})
 
     @classmethod
     def from_json(cls, text: str, place: str) -> Self:
         """Inverse of `to_json`; `DatasetError` naming `place` for anything else."""
-        try:
-            content = json.loads(text)
-            row_format = RowFormat.from_mapping(content["row_format"], place)
-            return cls(
-                recipe_digest=content["recipe_digest"],
-                plan_digest=content["plan_digest"],
-                rows={split: int(content["rows"][split]) for split in SPLITS},
-                row_format=row_format,
-                tokenizer=content["tokenizer"],
-                table=FileHashes.from_mapping(content["table"]),
-                table_blocks=tuple(TableBlock(**block) for block in content["table_blocks"]),
-                counts=content["counts"],
-                statistics=content["statistics"],
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            if isinstance(error, DatasetError):
-                raise
-            raise DatasetError(
-                f"{place}: not a manifest of this project ({type(error).__name__}: {error}); "
-                "run the build again to write it"
-            ) from error
+        remedy = "delete it and run the same `blankstream build` again to write it"
+        return unseal(text, place, remedy, lambda content: cls._from_mapping(content, place))
+
+    @classmethod
+    def _from_mapping(cls, content: dict[str, Any], place: str) -> Self:
+        return cls(
+            recipe_digest=content["recipe_digest"],
+            plan_digest=content["plan_digest"],
+            rows={split: int(content["rows"][split]) for split in SPLITS},
+            row_format=RowFormat.from_mapping(content["row_format"], place),
+            tokenizer=content["tokenizer"],
+            table=FileHashes.from_mapping(content["table"]),
+            table_blocks=tuple(TableBlock(**block) for block in content["table_blocks"]),
+            counts=content["counts"],
+            statistics=content["statistics"],
+        )

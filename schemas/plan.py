@@ -6,14 +6,13 @@ no host and no time.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from schemas.config import digest
 from schemas.errors import DatasetError
-from schemas.samples import SCHEMA_VERSION
+from schemas.sealed import seal, unseal
 
 
 @dataclass(frozen=True)
@@ -126,9 +125,8 @@ class Plan:
         return WorkItem(digest(identity), generation, pass_number, slice_)
 
     def to_json(self) -> str:
-        """Canonical text: the same plan gives the same bytes."""
-        content = asdict(self) | {"schema_version": SCHEMA_VERSION}
-        return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        """Sealed text: the same plan gives the same bytes."""
+        return seal(asdict(self))
 
     @property
     def digest(self) -> str:
@@ -138,21 +136,17 @@ class Plan:
     @classmethod
     def from_json(cls, text: str, place: str) -> Self:
         """Inverse of `to_json`; `DatasetError` naming `place` for anything else."""
-        try:
-            content = json.loads(text)
-            version = content["schema_version"]
-            if version != SCHEMA_VERSION:
-                raise DatasetError(f"{place}: schema version {version}, expected {SCHEMA_VERSION}")
-            return cls(
-                recipe=content["recipe"],
-                inputs=tuple(InputFile(**item) for item in content["inputs"]),
-                slices=tuple(
-                    Slice(item["number"], tuple(SourceRange(**part) for part in item["ranges"]))
-                    for item in content["slices"]
-                ),
-                generations=tuple(Generation(**item) for item in content["generations"]),
-            )
-        except (ValueError, KeyError, TypeError) as error:
-            if isinstance(error, DatasetError):
-                raise
-            raise DatasetError(f"{place}: not a plan of this project ({error})") from error
+        remedy = "restore the file from a copy, or build into another folder"
+        return unseal(text, place, remedy, cls._from_mapping)
+
+    @classmethod
+    def _from_mapping(cls, content: dict[str, Any]) -> Self:
+        return cls(
+            recipe=content["recipe"],
+            inputs=tuple(InputFile(**item) for item in content["inputs"]),
+            slices=tuple(
+                Slice(item["number"], tuple(SourceRange(**part) for part in item["ranges"]))
+                for item in content["slices"]
+            ),
+            generations=tuple(Generation(**item) for item in content["generations"]),
+        )

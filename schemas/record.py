@@ -3,13 +3,11 @@
 Written last by `pipeline/build.py`; an item without a record has not been built.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from schemas.errors import DatasetError
 from schemas.manifest import FileHashes
-from schemas.samples import SCHEMA_VERSION
+from schemas.sealed import seal, unseal
 
 Counts = dict[str, int]
 
@@ -40,33 +38,30 @@ class ItemRecord:
     counts: Counts
 
     def to_json(self) -> str:
-        """Canonical text: the same item gives the same bytes."""
-        content = asdict(self) | {"schema_version": SCHEMA_VERSION}
-        return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        """Sealed text: the same item gives the same bytes."""
+        return seal(asdict(self))
 
     @classmethod
     def from_json(cls, text: str, place: str) -> Self:
         """Inverse of `to_json`; `DatasetError` naming `place` for anything else."""
-        try:
-            content: dict[str, Any] = json.loads(text)
-            return cls(
-                item=content["item"],
-                slice=content["slice"],
-                pass_number=content["pass_number"],
-                shards=tuple(
-                    ShardFile(
-                        shard["path"],
-                        shard["split"],
-                        shard["rows"],
-                        FileHashes.from_mapping(shard["hashes"]),
-                    )
-                    for shard in content["shards"]
-                ),
-                documents=FileHashes.from_mapping(content["documents"]),
-                counts=content["counts"],
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DatasetError(
-                f"{place}: not a record of this project ({type(error).__name__}: {error}); "
-                "delete it and run the build again"
-            ) from error
+        remedy = "delete it and run the same `blankstream build` again"
+        return unseal(text, place, remedy, cls._from_mapping)
+
+    @classmethod
+    def _from_mapping(cls, content: dict[str, Any]) -> Self:
+        return cls(
+            item=content["item"],
+            slice=content["slice"],
+            pass_number=content["pass_number"],
+            shards=tuple(
+                ShardFile(
+                    shard["path"],
+                    shard["split"],
+                    shard["rows"],
+                    FileHashes.from_mapping(shard["hashes"]),
+                )
+                for shard in content["shards"]
+            ),
+            documents=FileHashes.from_mapping(content["documents"]),
+            counts=content["counts"],
+        )

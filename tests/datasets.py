@@ -1,6 +1,7 @@
 """Synthetic data sets for tests: random rows, written by the same writers as a build."""
 
 import itertools
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pipeline.shards import write_shard
 from pipeline.table import write_table
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
 from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat
+from schemas.sealed import seal
 from schemas.storage import commit_text
 
 ROW_FORMAT = RowFormat(16, 2, "uint16", ("blank",))
@@ -93,3 +95,10 @@ def flip(path: Path, position: int) -> None:
         stream.seek(position)
         (byte,) = stream.read(1)
     overwrite(path, position, bytes([byte ^ 1 << position % 8]))
+
+
+def reseal(path: Path, **changes: object) -> None:
+    """Change keys of a sealed JSON file as someone would who also mends its digest."""
+    content = json.loads(path.read_text(encoding="utf-8")) | changes
+    del content["digest"]
+    path.write_text(seal(content), encoding="utf-8")

@@ -19,6 +19,7 @@ from schemas.errors import ConfigError, DatasetError, InputError
 from schemas.plan import Plan
 from schemas.storage import TEMPORARY_MARK
 from tests.corpus import NoProgress, file_hashes, small_config
+from tests.datasets import reseal
 
 
 def build(corpus: Path, output: Path, config: BuildConfig, executor: str = "serial") -> NoProgress:
@@ -315,10 +316,31 @@ def test_a_record_of_another_plan_is_refused(
 ) -> None:
     shutil.copytree(built, tmp_path / "d")
     record = tmp_path / "d" / "records" / "pass-0000" / "00000.json"
-    content = json.loads(record.read_text())
-    record.write_text(json.dumps(content | {"item": "0" * 64}))
+    reseal(record, item="0" * 64)
     with pytest.raises(DatasetError, match="belongs to work item 000000000000"):
         build(corpus, tmp_path / "d", config)
-    record.write_text(json.dumps(content)[:100])
-    with pytest.raises(DatasetError, match="not a record of this project"):
+    record.write_text(record.read_text()[:100])
+    with pytest.raises(DatasetError, match=r"00000\.json: damaged, .* delete it and run the same"):
         build(corpus, tmp_path / "d", config)
+
+
+def test_a_document_of_many_megabytes_on_one_line_is_built(tmp_path: Path) -> None:
+    long = {"id": "long", "text": "A short sentence here. " * 300_000}
+    folder = jsonl(tmp_path / "c", long, {"id": "b", "text": WORDS * 9})
+    config = small_config(heldout_ratio=0.0, window_tokens=512, row_tokens=1024)
+    build(folder, tmp_path / "d", config)
+    counts = open_dataset(tmp_path / "d").manifest.counts
+    assert counts["train.documents"] == 2
+    assert counts["train.document_tokens"] > 1_000_000
+
+
+def test_growing_with_a_changed_input_leaves_the_data_set_as_it_was(
+    tmp_path: Path, built: Path, corpus: Path
+) -> None:
+    shutil.copytree(built, tmp_path / "d")
+    shutil.copytree(corpus, tmp_path / "c")
+    file = tmp_path / "c" / "topics.jsonl"
+    file.write_text(file.read_text().replace("Python", "Jython"))
+    with pytest.raises(InputError, match="changed since it was planned"):
+        build(tmp_path / "c", tmp_path / "d", small_config(passes=2))
+    assert file_hashes(tmp_path / "d") == file_hashes(built)

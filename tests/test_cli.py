@@ -202,3 +202,80 @@ def test_the_version_is_that_of_the_distribution(run) -> None:
     from importlib.metadata import version
 
     assert run("--version").out.strip().endswith(version("blankstream"))
+
+
+def test_inspect_shows_a_masked_language_model_sample(run, tmp_path: Path, corpus: Path) -> None:
+    data = tmp_path / "d"
+    only = ["build.objective.blank.kind=masked_lm", "build.objective.document.share=0"]
+    only += ["build.objective.sentence.share=0", *TINY]
+    assert (
+        run("build", "--input", corpus, "--output", data, "--executor", "serial", *only).status == 0
+    )
+    shown = run("inspect", data)
+    assert shown.status == 0, shown.err
+    assert "blank" in shown.out
+    assert "[MASK]" in shown.out
+
+
+@pytest.mark.fault
+def test_what_a_message_says_mends_a_damaged_shard(run, tmp_path: Path, corpus: Path) -> None:
+    data = tmp_path / "d"
+    command = ["build", "--input", corpus, "--output", data, "--executor", "serial", *TINY]
+    assert run(*command).status == 0
+    before = file_hashes(data)
+    for name in (
+        "shards/train/pass-0000/00001-00000.arrow",
+        "manifest.json",
+        "shards.arrow",
+        "records/pass-0000/00000.json",
+        "records/pass-0000/00001.documents.arrow",
+    ):
+        content = bytearray((data / name).read_bytes())
+        content[len(content) // 3] ^= 1
+        (data / name).write_bytes(content)
+        told = run("verify", data)
+        assert told.status in (1, 2)
+        assert "delete it and run the same" in " ".join((told.out + told.err).split())
+        (data / name).unlink()
+        assert run(*command).status == 0
+        assert file_hashes(data) == before, name
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", ["tokenizer/tokenizer.model", "splitter.json"])
+def test_verify_reads_tokenizer_and_splitter(run, trained: Path, tmp_path: Path, name: str) -> None:
+    shutil.copytree(trained / "data", tmp_path / "d")
+    (tmp_path / "d" / name).write_bytes(b"{}")
+    told = run("verify", tmp_path / "d")
+    assert told.status == 1
+    assert Path(name).name.split(".")[0] in told.out
+
+
+@pytest.mark.fault
+def test_a_run_whose_configuration_was_changed_is_refused(
+    run, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "run", tmp_path / "r")
+    config = tmp_path / "r" / "config.toml"
+    config.write_text(
+        config.read_text().replace("num_attention_heads = 4", "num_attention_heads = 2")
+    )
+    told = run("fill", tmp_path / "r", "A [MASK].")
+    assert told.status == 2
+    assert "config.toml: was changed or damaged since the run was started" in " ".join(
+        told.err.split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [("x.txt/d", "is a file; give another --output"), ("n" * 300, "cannot be")],
+)
+def test_an_output_that_cannot_be_made_is_refused_at_once(
+    run, tmp_path: Path, corpus: Path, output: str, message: str
+) -> None:
+    (tmp_path / "x.txt").write_text("x")
+    told = run("build", "--input", corpus, "--output", tmp_path / output)
+    assert told.status == 2
+    assert message in " ".join(told.err.split())
+    assert len(list(tmp_path.iterdir())) == 1

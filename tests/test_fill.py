@@ -10,6 +10,7 @@ from jobs.fill import fill_text, open_filler, parse_masks
 from model.generation import fill_blanks
 from model.sampling import FillOptions
 from schemas.errors import RunError, UserError
+from tests.datasets import reseal
 from tests.trained import run_training
 
 ALL = r"\[MASK\], \[gMASK\], \[sMASK\]"
@@ -70,8 +71,7 @@ def test_the_source_is_framed_and_answers_come_from_the_vocabulary(run: Path) ->
 
 def test_a_recipe_without_frame_gives_sources_without_frame(run: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "run")
-    data = json.loads((copy / "data.json").read_text()) | {"add_cls": False, "add_eos": False}
-    (copy / "data.json").write_text(json.dumps(data))
+    reseal(copy / "data.json", add_cls=False, add_eos=False)
     filler = open_filler(copy)
     (answer,) = fill_blanks(
         filler.model,
@@ -109,8 +109,7 @@ def test_a_folder_without_a_run_or_a_checkpoint_is_named(run: Path, tmp_path: Pa
 @pytest.mark.fault
 def test_another_tokenizer_is_refused(run: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "run")
-    data = (copy / "data.json").read_text(encoding="utf-8")
-    digest = json.loads(data)["tokenizer"]["model_sha256"]
-    (copy / "data.json").write_text(data.replace(digest, "0" * 64))
+    data = json.loads((copy / "data.json").read_text(encoding="utf-8"))
+    reseal(copy / "data.json", tokenizer=data["tokenizer"] | {"model_sha256": "0" * 64})
     with pytest.raises(RunError, match=r"not the tokenizer this run was trained with .* restore"):
         open_filler(copy)

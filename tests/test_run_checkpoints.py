@@ -121,5 +121,5 @@ def load(run: Path, name: str) -> None:
 def test_a_damaged_state_is_named(tmp_path: Path, content: str) -> None:
     write(tmp_path, 1)
     (last_checkpoint(tmp_path).path / STATE_NAME).write_text(content)
-    with pytest.raises(CorruptDataError, match=r"state\.json: not the state of a checkpoint"):
+    with pytest.raises(CorruptDataError, match=r"state\.json: damaged, or not written by"):
         latest_checkpoint(tmp_path)

@@ -1,5 +1,6 @@
 """The folder of a run: what it keeps, and which folders are refused."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from schemas.config import Config
 from schemas.errors import DatasetError, RunError
 from schemas.storage import TEMPORARY_MARK
 from schemas.train_config import TrainConfig
-from tests.datasets import write_dataset
+from tests.datasets import reseal, write_dataset
 from tests.models import TINY, tiny_glm
 
 CONFIG = Config(model=TINY, train=TrainConfig(seed=5, peak_lr=0.01))
@@ -47,16 +48,16 @@ def test_a_run_keeps_all_that_using_its_model_needs(tmp_path: Path, built: Path)
 
 def test_the_framing_of_windows_is_that_of_the_recipe(tmp_path: Path, built: Path) -> None:
     copy = shutil.copytree(built, tmp_path / "copy")
-    plan = (copy / "plan.json").read_text(encoding="utf-8")
-    (copy / "plan.json").write_text(plan.replace('"add_cls": true', '"add_cls": false'))
-    data = RunData.of([(open_dataset(copy), 1.0)])
+    recipe = json.loads((copy / "plan.json").read_text(encoding="utf-8"))["recipe"]
+    reseal(copy / "plan.json", recipe=recipe | {"build": recipe["build"] | {"add_cls": False}})
+    data = RunData.of([(open_dataset(copy), 1.0)], Config())
     assert (data.add_cls, data.add_eos) == (False, True)
 
 
 def test_without_a_plan_windows_are_taken_as_framed(tmp_path: Path, built: Path) -> None:
     bare = Dataset(tmp_path, open_dataset(built).manifest, "digest")
     assert build_section(bare) == {}
-    assert RunData.of([(bare, 1.0)]).add_cls
+    assert RunData.of([(bare, 1.0)], Config()).add_cls
 
 
 def test_a_run_without_a_checkpoint_begins_again(tmp_path: Path, built: Path) -> None:
@@ -127,5 +128,7 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
 def test_damaged_data_of_a_run_are_named(tmp_path: Path, built: Path, content: str) -> None:
     prepare(tmp_path, built)
     (tmp_path / "data.json").write_text(content)
-    with pytest.raises(RunError, match=r"data\.json: does not describe the data of a run .* resto"):
+    with pytest.raises(
+        RunError, match=r"data\.json: damaged, or not written by this project .* resto"
+    ):
         open_run(tmp_path)

@@ -19,6 +19,7 @@ from pipeline.dataset import open_dataset
 from schemas.config import Config
 from schemas.errors import BlankstreamError, ConfigError, DatasetError, RunError
 from tests.corpus import file_hashes
+from tests.datasets import reseal
 from tests.trained import TINY_MODEL, Watcher, checkpoint_names, logged, run_training, train_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,8 +142,7 @@ def test_a_run_goes_on_only_with_its_data(tmp_path: Path, built: Path) -> None:
     with pytest.raises(Killed):
         run_training(tmp_path / "run", built, watcher=interrupt_at(4))
     other = shutil.copytree(built, tmp_path / "other")
-    manifest = (other / "manifest.json").read_text(encoding="utf-8")
-    (other / "manifest.json").write_text(manifest.replace('"plan_digest": "', '"plan_digest": "0'))
+    reseal(other / "manifest.json", plan_digest="another")
     with pytest.raises(DatasetError, match=r"another mixture: data set \w+ is not given; data set"):
         run_training(tmp_path / "run", other, resume=True)
     assert len(logged(tmp_path / "run")) == 4
