@@ -61,14 +61,12 @@ class Filler:
         return Filled(joined, tuple(answers))
 
     def _source(self, pieces: Sequence[str], masks: Sequence[str]) -> list[int]:
-        """Part A: framed as the windows of training were, each piece of text encoded by itself."""
+        """Part A: framed as the windows of training were, its text encoded piece by piece."""
         special, data = self.run.data.special, self.run.data
-        ids, counts = self.tokenizer.encode([piece.strip() for piece in pieces])
-        source, start = [special.cls] * data.add_cls, 0
-        for number, count in enumerate(counts.tolist()):
-            source += ids[start : start + count].tolist()
+        source = [special.cls] * data.add_cls
+        for number, piece in enumerate(pieces):
+            source += self.tokenizer.encode_fragment(piece if number else f" {piece}")
             source += [special.mask_id(name) for name in masks[number : number + 1]]
-            start += count
         return source + [special.eos] * data.add_eos
 
 

@@ -36,6 +36,7 @@ PIECES = {
 """Special token -> its piece. They are control symbols: text that spells one is never one."""
 
 _MAX_LINE_BYTES = 4192
+_SPACE_MARK = "\u2581"
 
 
 class Tokenizer:
@@ -73,6 +74,23 @@ class Tokenizer:
         pieces = self._processor.Encode(list(sentences), out_type=int, num_threads=1)
         counts = np.fromiter(map(len, pieces), np.int64, len(pieces))
         return np.fromiter(chain.from_iterable(pieces), np.int32, int(counts.sum())), counts
+
+    def encode_fragment(self, text: str) -> list[int]:
+        """Ids of a part of a sentence, as they stand inside the whole sentence.
+
+        SentencePiece opens every text with its mark of a space; that is taken off again where
+        `text` begins without white space, such as the full stop behind a blank, unless the
+        vocabulary lacks the piece without the mark.
+        """
+        ids: list[int] = self.encode([text.strip()])[0].tolist()
+        if not ids or text[0].isspace():
+            return ids
+        bare = self._processor.IdToPiece(ids[0]).removeprefix(_SPACE_MARK)
+        if not bare:
+            return ids[1:]
+        found = self._processor.PieceToId(bare)
+        known = self._processor.IdToPiece(found) == bare
+        return [found if known else ids[0], *ids[1:]]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The (normalised) text of `ids`, special tokens left out."""

@@ -109,3 +109,11 @@ def test_specials_a_model_lacks_get_the_ids_behind_it(shared_data: Path) -> None
     assert (
         tokenizer.decode([*tokenizer.encode(["北京大学"])[0].tolist(), ids["mask"]]) == "北京大学"
     )
+
+
+def test_a_fragment_has_the_ids_it_has_inside_its_sentence(tokenizer: Tokenizer) -> None:
+    whole = tokenizer.encode(["The name is found."])[0].tolist()
+    assert tokenizer.encode_fragment(" The name is found") + tokenizer.encode_fragment(".") == whole
+    assert tokenizer.encode_fragment(" ") == []
+    assert tokenizer.encode_fragment("") == []
+    assert tokenizer.encode_fragment(" .") != tokenizer.encode_fragment(".")
