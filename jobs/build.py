@@ -37,7 +37,7 @@ from schemas.manifest import PLAN_NAME, SPLITTER_NAME, TOKENIZER_FOLDER, Manifes
 from schemas.plan import InputFile, Plan, SourceRange, WorkItem
 from schemas.record import ItemRecord
 from schemas.sealed import read_sealed
-from schemas.storage import commit_text, remove_leftovers
+from schemas.storage import TEMPORARY_MARK, commit_text, remove_leftovers
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class BuildRequest:
 
 
 class BuildWatcher(Protocol):
-    """Sees what a build does; see `jobs/progress.py`."""
+    """Sees what a build does; see `jobs/build_progress.py`."""
 
     def stage(self, text: str) -> None:
         """A stage without items begins."""
@@ -122,7 +122,9 @@ def read_plan(dataset: Path) -> Plan | None:
         if not dataset.is_dir():
             raise DatasetError(f"{dataset}: is a file; give a folder as --output")
         others = [
-            path.name for path in dataset.iterdir() if path.name.split(".tmp-")[0] not in ours
+            path.name
+            for path in dataset.iterdir()
+            if path.name.split(TEMPORARY_MARK)[0] not in ours
         ]
         if others:
             raise DatasetError(
