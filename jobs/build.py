@@ -9,7 +9,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,8 +27,9 @@ from pipeline.planning import (
     new_inputs,
 )
 from pipeline.preparation import prepare_splitter, prepare_tokenizer, sample_texts
+from pipeline.sentences import load_splitter
 from pipeline.spans import SAMPLERS, max_sample_tokens
-from pipeline.tokens import save_tokenizer
+from pipeline.tokens import load_tokenizer, save_tokenizer
 from schemas.build_config import BuildConfig
 from schemas.config import differing_keys, to_mapping
 from schemas.errors import ConfigError, DatasetError, InputError
@@ -57,6 +57,9 @@ class BuildWatcher(Protocol):
     def stage(self, text: str) -> None:
         """A stage without items begins."""
 
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+
     def items(self, total: int, done: int) -> None:
         """The items begin: `done` of `total` were built before."""
 
@@ -67,12 +70,15 @@ class BuildWatcher(Protocol):
 def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     """Build, continue or grow the data set at `request.output`; returns its manifest.
 
-    Raises `UserError` before anything is written when the request cannot be carried out.
+    Raises `UserError`: before anything is written when the request cannot be carried out, later for
+    what only the documents show (an id that occurs twice, too much unusable input).
     """
     check_config(request.config)
-    inputs = find_inputs(request.inputs)
+    inputs = find_inputs(request.inputs, request.output)
     old = read_plan(request.output)
     remove_leftovers(request.output)
+    if inputs.skipped:
+        watcher.note(f"Not read, of no known format: {_named(inputs.skipped)}")
     watcher.stage("Reading and hashing the inputs")
     added, groups = _cut(new_inputs(old, inputs) if old else inputs.files, request.config)
     if old is None:
@@ -81,10 +87,14 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     else:
         _check_recipe(old, request)
     plan = old.grow(added, groups, request.config.passes)
+    items = list(plan.items())
+    pending = [item for item in items if read_record(request.output, item) is None]
+    _check_sources(pending, inputs)
     if plan != old:
         check_planned(old, inputs)
-    commit_text(request.output / PLAN_NAME, plan.to_json())
-    _build_items(plan, inputs, request, watcher)
+        commit_text(request.output / PLAN_NAME, plan.to_json())
+    watcher.items(len(items), len(items) - len(pending))
+    _build_items(plan, pending, inputs, request, watcher)
     watcher.stage("Writing the shard table and the manifest")
     return finish_dataset(request.output, plan, request.config.max_bad_ratio)
 
@@ -190,6 +200,10 @@ def _check_recipe(plan: Plan, request: BuildRequest) -> None:
     """Raise `DatasetError` naming the keys in which the request differs from the data set."""
     output, config = request.output, request.config
     tokenizer, splitter = open_tools(output, plan.recipe)
+    if config.tokenizer.path:
+        tokenizer = load_tokenizer(Path(config.tokenizer.path))
+    if config.splitter != "train":
+        splitter = load_splitter(config.splitter)
     recipe = build_recipe(config, tokenizer.describe(), splitter.digest, _versions())
     differences = differing_keys(plan.recipe, recipe)
     differences += differing_keys(tokenizer_origin(output), _origin(config), "build.tokenizer")
@@ -208,19 +222,23 @@ def tokenizer_origin(dataset: Path) -> dict[str, Any]:
     return origin
 
 
-def _build_items(plan: Plan, inputs: Inputs, request: BuildRequest, watcher: BuildWatcher) -> None:
-    total, pending = 0, []
-    for item in plan.items():
-        total += 1
-        if read_record(request.output, item) is None:
-            pending.append(item)
-    _check_sources(pending, inputs)
-    watcher.items(total, total - len(pending))
-    sources = {name: file.resolve() for name, file in inputs.files.items()}
-    context = BuildContext(request.output.resolve(), sources, plan.recipe)
-    workers = max(1, min(request.workers, len(pending)))
+def _build_items(
+    plan: Plan,
+    pending: Sequence[WorkItem],
+    inputs: Inputs,
+    request: BuildRequest,
+    watcher: BuildWatcher,
+) -> None:
     if pending:
+        sources = {name: file.resolve() for name, file in inputs.files.items()}
+        context = BuildContext(request.output.resolve(), sources, plan.recipe)
+        workers = max(1, min(request.workers, len(pending)))
         run_items(request.executor, context, pending, workers, watcher.item_done)
+
+
+def _named(names: Sequence[str]) -> str:
+    """How many, and the first three of them."""
+    return f"{len(names)} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
 
 
 def _check_sources(pending: Sequence[WorkItem], inputs: Inputs) -> None:
@@ -228,7 +246,6 @@ def _check_sources(pending: Sequence[WorkItem], inputs: Inputs) -> None:
     missing = sorted(needed - inputs.files.keys())
     if missing:
         raise InputError(
-            f"unfinished work items need {len(missing)} inputs that were not given: "
-            f"{', '.join(islice(missing, 3))}{', ...' if len(missing) > 3 else ''}; "
+            f"unfinished work items need inputs that were not given: {_named(missing)}; "
             "add them to --input"
         )

@@ -35,6 +35,10 @@ class BuildProgress:
         if not is_interactive():
             note(text)
 
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+        note(text)
+
     def items(self, total: int, done: int) -> None:
         """Start the bar at `done` of `total` items."""
         self._total, self._done = total, done

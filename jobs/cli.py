@@ -30,10 +30,10 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        note("Interrupted; what was finished stays, the same command goes on from there")
+        note("Interrupted; what was finished stays")
         sys.exit(130)
     except OSError as error:
-        print(f"error: {error}; what was finished stays, the same command goes on", file=sys.stderr)
+        print(f"error: {error}; what was finished stays", file=sys.stderr)
         sys.exit(1)
     except BlankstreamError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -68,7 +68,7 @@ def configured(command: Command) -> Command:
 def executor_options(command: Command) -> Command:
     """Add --executor and --workers to a command."""
     command = click.option(
-        "--workers", type=click.IntRange(1), default=os.cpu_count(), show_default=True
+        "--workers", type=click.IntRange(1), default=len(os.sched_getaffinity(0)), show_default=True
     )(command)
     return click.option(
         "--executor",
@@ -147,7 +147,7 @@ def inspect(dataset: Path, row: int, split: str) -> None:
 @cli.command()
 @click.argument("dataset", type=Path)
 def verify(dataset: Path) -> None:
-    """Read every byte of a data set and compare it with what was recorded; exit 1 on damage."""
+    """Read a data set whole and compare it with what was recorded; exit 1 on damage."""
     from jobs.build_progress import bytes_bar
     from jobs.verify import verify_dataset
 
@@ -183,7 +183,10 @@ def train(
     config = resolve(preset, overrides, print_config)
     if not data or output is None:
         raise click.UsageError("train needs --data DATASET and --output RUN")
-    datasets = dict(map(parse_weight, data))
+    weighted = [parse_weight(text) for text in data]
+    datasets = dict(weighted)
+    if len(datasets) < len(weighted):
+        raise ConfigError("--data: the same data set is given twice; give it once, with one weight")
     from jobs.train import train as train_run
     from jobs.train_progress import TrainProgress, describe
 

@@ -1,6 +1,6 @@
 """Held-out loss per objective, and what a unigram model would have reached.
 
-Stands beside the training: read by `blankstream demo` and reports. Both losses are means over the
+Stands beside the training: read by `blankstream demo`. Both losses are means over the
 same labels, end tokens included, in nats per label, so they can be compared directly.
 
 Shapes: B rows, L tokens of a row.

@@ -62,21 +62,21 @@ class Checkpoint:
         return path
 
 
-def finished_checkpoints(run: Path) -> list[Checkpoint]:
-    """The checkpoints of `run`, oldest first; unfinished and temporary folders are passed over."""
+def finished_checkpoints(run: Path) -> dict[int, Path]:
+    """Step -> folder of the checkpoints of `run`, oldest first; unfinished ones are passed over."""
     folder = run / CHECKPOINTS_FOLDER
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    found = [
-        _read(folder / name, int(match[1]))
-        for name in names
-        if (match := _FOLDER_NAME.fullmatch(name)) and (folder / name / STATE_NAME).is_file()
-    ]
-    return sorted(found, key=lambda checkpoint: checkpoint.step)
+    found = {
+        int(match[1]): path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if (match := _FOLDER_NAME.fullmatch(path.name)) and (path / STATE_NAME).is_file()
+    }
+    return dict(sorted(found.items()))
 
 
 def latest_checkpoint(run: Path) -> Checkpoint | None:
-    """The finished checkpoint of the highest step, or None."""
-    return next(reversed(finished_checkpoints(run)), None)
+    """The finished checkpoint of the highest step, or None; only that one is read."""
+    found = finished_checkpoints(run)
+    return _read(found[max(found)], max(found)) if found else None
 
 
 def last_checkpoint(run: Path) -> Checkpoint:
@@ -117,10 +117,10 @@ def write_checkpoint(
 
 def delete_old_checkpoints(run: Path, keep: int) -> None:
     """Delete all but the last `keep` finished checkpoints."""
-    for checkpoint in finished_checkpoints(run)[:-keep]:
+    for path in list(finished_checkpoints(run).values())[:-keep]:
         # Renamed first, so that a crash leaves no half of a checkpoint under its name.
-        doomed = checkpoint.path.with_name(f"{checkpoint.path.name}{TEMPORARY_MARK}old")
-        checkpoint.path.rename(doomed)
+        doomed = path.with_name(f"{path.name}{TEMPORARY_MARK}old")
+        path.rename(doomed)
         shutil.rmtree(doomed)
 
 
@@ -134,6 +134,8 @@ def _read(path: Path, step: int) -> Checkpoint:
     place, remedy = path / STATE_NAME, f"delete the folder {path} to use the checkpoint before it"
 
     def parse(state: dict[str, Any]) -> Checkpoint:
+        if state["step"] != step:
+            raise ValueError(f"it is the state of step {state['step']}")
         xxh3 = {name: str(state["xxh3"][name]) for name in (MODEL_NAME, OPTIMIZER_NAME)}
         return Checkpoint(path, step, dict(state["stream"]), xxh3)
 

@@ -136,10 +136,10 @@ def prepare_run(
         delete_leftovers(path)
         return checkpoint
     tokenizer = _tokenizer_files(mixture[0][0])
-    commit_text(path / CONFIG_NAME, to_toml(to_mapping(config)) + "\n")
     commit_text(path / DATA_NAME, seal(asdict(RunData.of(mixture, config))))
     for name, content in tokenizer.items():
         commit_bytes(path / TOKENIZER_FOLDER / name, content)
+    commit_text(path / CONFIG_NAME, to_toml(to_mapping(config)) + "\n")
     delete_leftovers(path)
     return None
 

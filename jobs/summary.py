@@ -16,7 +16,7 @@ def build_summary(dataset: Path, manifest: Manifest) -> str:
     left_out = {
         name: count
         for name, count in counts.items()
-        if name.startswith(("bad.", "documents.dropped.", "windows.dropped.")) and count
+        if (name.startswith("bad.") or ".dropped." in name) and count
     }
     described = ", ".join(f"{name} {count:,}" for name, count in left_out.items())
     lines.append(f"  left out: {described or 'nothing'}")
@@ -34,7 +34,9 @@ def _numbers(manifest: Manifest) -> str:
 
 
 def _objective(part: dict[str, Any]) -> str:
+    mean = part["mean_span_tokens"]
+    spans = f" in spans of {mean:.2f}" if mean else ""
     return (
         f"{part['share']:.1%} of samples (asked {part['share_asked']:.1%}), "
-        f"{part['masked_ratio']:.1%} of tokens masked in spans of {part['mean_span_tokens']:.2f}"
+        f"{part['masked_ratio']:.1%} of tokens masked{spans}"
     )

@@ -1,4 +1,4 @@
-"""`blankstream verify`: read every byte of a data set and compare it with what was recorded."""
+"""`blankstream verify`: read shards, documents and tools of a data set and compare their hashes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from pipeline.build import open_tools
 from pipeline.dataset import open_dataset
 from pipeline.document_table import read_documents_table
 from pipeline.finish import read_record
+from pipeline.mapped_shards import checked_path
 from pipeline.table import REBUILD_REMEDY, ShardTable
 from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import PLAN_NAME, SPLITS, TABLE_NAME, ShardEntry
@@ -51,11 +52,12 @@ def verify_dataset(dataset: Path, on_shard: Callable[[int], None]) -> Verified:
 
 def _shard_problems(dataset: Path, entry: ShardEntry, row_format: RowFormat) -> list[str]:
     try:
-        file = VerifiedArrowFile(dataset / entry.path, entry.hashes, REBUILD_REMEDY)
+        path = checked_path(dataset, entry.path)
+        file = VerifiedArrowFile(path, entry.hashes, REBUILD_REMEDY)
         found = sum(file.batch(number).num_rows for number in range(file.num_batches))
         same_schema = file.batch(0).schema.equals(row_format.arrow_schema(), check_metadata=True)
         file.close()
-    except CorruptDataError as error:
+    except (CorruptDataError, DatasetError) as error:
         return [str(error)]
     problems = []
     if found != entry.rows:

@@ -59,7 +59,7 @@ def assemble_in_place(window: Tokens, spans: Sequence[Span], mask: int) -> Sampl
 def restore(sample: Sample, mask: int) -> tuple[Tokens, list[Span]]:
     """The window and the spans, in part-B order, that `assemble` made `sample` of.
 
-    Its inverse, used by tests and by `blankstream verify`. `mask` is the mask token of the sample;
+    Its inverse. `mask` is the mask token of the sample;
     a blank is recognised by the positions of part B, not by the token. Of a sample made in place,
     touching spans come back as one.
     """

@@ -129,9 +129,10 @@ class _ItemBuilder:
         shares = {name: part.share for name, part in self._config.objective.items()}
         for split in SPLITS:
             self._writers[split] = stack.enter_context(
-                SplitWriter(context.dataset, item, split, tools.config, tools.row_format)
+                SplitWriter(
+                    context.dataset, item, split, tools.config, tools.row_format, self._special.pad
+                )
             )
-            self._writers[split].pad = self._special.pad
             objectives = objective_cycle(shares, item.id, split)
             self._makers[split] = SampleMaker(
                 self._config, self._special, codes, objectives, self._counts

@@ -22,7 +22,7 @@ TEXT_SUFFIXES = (".txt", ".txt.gz")
 SUFFIXES = JSONL_SUFFIXES + TEXT_SUFFIXES
 
 EXCERPT_CHARACTERS = 200
-_SHOWN_CASES = 3
+SHOWN_CASES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ def bad_ratio_error(num_bad: int, total: int, limit: float, bad: Sequence[BadInp
     """The message for too much unusable input, with its first cases."""
     cases = "".join(
         f"\n  {case.path} at byte {case.start}: {case.reason} ({case.detail})"
-        for case in bad[:_SHOWN_CASES]
+        for case in bad[:SHOWN_CASES]
     )
     return InputError(
         f"{num_bad} of {total} documents cannot be used, more than the ratio {limit} allowed; "

@@ -7,6 +7,7 @@ whoever built the items, and it writes the manifest last.
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import xxhash
 
 from pipeline.build import row_format_of
 from pipeline.document_table import duplicate_error, read_documents_table
-from pipeline.documents import BadInput, bad_ratio_error
+from pipeline.documents import SHOWN_CASES, BadInput, bad_ratio_error
 from pipeline.table import write_table
 from schemas.errors import DatasetError
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
@@ -130,9 +131,13 @@ def _check_bad_ratio(dataset: Path, counts: dict[str, int], limit: float) -> Non
 
 
 def _first_bad(dataset: Path) -> list[BadInput]:
-    for path in sorted((dataset / "quarantine").glob("*.jsonl")):
-        return [BadInput(**json.loads(line)) for line in path.read_text().splitlines()]
-    return []
+    lines = (
+        line
+        for path in sorted((dataset / "quarantine").glob("*.jsonl"))
+        for line in path.read_bytes().split(b"\n")
+        if line
+    )
+    return [BadInput(**json.loads(line)) for line in islice(lines, SHOWN_CASES)]
 
 
 def _check_ids(dataset: Path, built: Sequence[Built]) -> None:
@@ -186,9 +191,9 @@ def _split_statistics(
             "share_asked": round(share / sum(shares.values()), 6),
             "share": round(count(name, "samples") / samples, 6),
             "masked_ratio": round(count(name, "masked_tokens") / count(name, "window_tokens"), 6),
-            "mean_span_tokens": round(
-                count(name, "masked_tokens") / max(count(name, "spans"), 1), 6
-            ),
+            "mean_span_tokens": round(count(name, "masked_tokens") / count(name, "spans"), 6)
+            if count(name, "spans")
+            else None,
         }
         for name, share in sorted(shares.items())
         if count(name, "samples")

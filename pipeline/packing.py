@@ -30,8 +30,9 @@ class Packer:
         self._by_room: list[tuple[int, int]] = []
         self._opened = 0
 
-    def add(self, sample: Sample) -> Iterator[list[Sample]]:
-        """Place `sample`; yields the row that had to be closed for it, if any."""
+    def add(self, sample: Sample) -> list[list[Sample]]:
+        """Place `sample`; returns the rows that this closed, in order."""
+        closed: list[list[Sample]] = []
         length = len(sample.tokens)
         assert length <= self._format.row_tokens, f"sample of {length} tokens outgrows its row"
         place = bisect_left(self._by_room, (length, -1))
@@ -39,15 +40,16 @@ class Packer:
             room, row = self._by_room.pop(place)
         else:
             if len(self._by_room) == OPEN_ROWS:
-                yield self._close(0)
+                closed.append(self._close(0))
             room, row = self._format.row_tokens, self._opened
             self._opened += 1
             self._rows[row] = []
         self._rows[row].append(sample)
-        if len(self._rows[row]) == self._format.max_samples:
-            yield self._rows.pop(row)
+        if room == length or len(self._rows[row]) == self._format.max_samples:
+            closed.append(self._rows.pop(row))
         else:
             insort(self._by_room, (room - length, row))
+        return closed
 
     def finish(self) -> Iterator[list[Sample]]:
         """Close the open rows, the fullest first."""

@@ -35,8 +35,8 @@ class Inputs:
     skipped: tuple[str, ...]
 
 
-def find_inputs(paths: Sequence[Path]) -> Inputs:
-    """The files named, and those of known formats below the folders named.
+def find_inputs(paths: Sequence[Path], output: Path) -> Inputs:
+    """The files named, and those of known formats below the folders named but not below `output`.
 
     A file is called by its name, one below a folder by its path relative to that folder. Raises
     `InputError` for a missing path, an unknown format, two inputs of one name, or no input at all.
@@ -45,6 +45,8 @@ def find_inputs(paths: Sequence[Path]) -> Inputs:
     skipped: list[str] = []
     for path in paths:
         for name, file in _named(path):
+            if path.is_dir() and file.resolve().is_relative_to(output.resolve()):
+                continue
             if path.is_dir() and not name.lower().endswith(SUFFIXES):
                 skipped.append(name)
                 continue
@@ -151,11 +153,13 @@ def group_ranges(ranges: Iterable[SourceRange], item_bytes: int) -> list[tuple[S
     """Consecutive ranges joined until a slice holds at least half of `item_bytes`."""
     groups: list[tuple[SourceRange, ...]] = []
     group: list[SourceRange] = []
+    size = 0
     for source in ranges:
         group.append(source)
-        if sum(part.stop - part.start for part in group) * 2 >= item_bytes:
+        size += source.stop - source.start
+        if size * 2 >= item_bytes:
             groups.append(tuple(group))
-            group = []
+            group, size = [], 0
     return groups + ([tuple(group)] if group else [])
 
 

@@ -25,16 +25,21 @@ class SplitWriter:
     """
 
     def __init__(
-        self, dataset: Path, item: WorkItem, split: str, config: BuildConfig, rows: RowFormat
+        self,
+        dataset: Path,
+        item: WorkItem,
+        split: str,
+        config: BuildConfig,
+        rows: RowFormat,
+        pad: int,
     ) -> None:
-        self._dataset, self._item, self._split = dataset, item, split
+        self._dataset, self._item, self._split, self._pad = dataset, item, split, pad
         self._config, self._format = config, rows
         self._packer = Packer(rows)
         self._pending: list[list[Sample]] = []
         self._writer: ArrowFileWriter | None = None
         self._rows_in_shard = 0
         self.shards: list[ShardFile] = []
-        self.pad = 0
 
     def __enter__(self) -> Self:
         return self
@@ -72,7 +77,7 @@ class SplitWriter:
         schema = self._format.arrow_schema()
         if self._writer is None:
             self._writer = ArrowFileWriter(self._dataset / self._path(), schema).__enter__()
-        arrays = encode_rows(self._pending, self._format, self.pad)
+        arrays = encode_rows(self._pending, self._format, self._pad)
         self._writer.append(record_batch(arrays, schema))
         self._rows_in_shard += len(self._pending)
         self._pending = []

@@ -132,6 +132,13 @@ def _read_tables(folder: Path) -> dict[str, Any]:
                 f"{folder / file}: cannot read this Punkt table ({error.strerror}); expected the "
                 f"files {', '.join(_TABLES.values())}"
             ) from error
+    try:
+        return _parse_tables(lines)
+    except ValueError as error:
+        raise InputError(f"{folder}: malformed Punkt tables ({error})") from error
+
+
+def _parse_tables(lines: dict[str, list[str]]) -> dict[str, Any]:
     orthography = dict(line.rsplit("\t", 1) for line in lines["orthography"])
     return {
         "abbreviations": sorted(set(lines["abbreviations"])),

@@ -66,7 +66,7 @@ class RowStream:
         mixed = open_mixture(datasets, split)
         self.datasets = tuple(dataset for dataset, _ in mixed)
         """In the order that `Batch.datasets` refers to: by digest, however they were given."""
-        self._segment = Segment({dataset.digest: weight for dataset, weight in mixed}, seed)
+        self._segment = Segment({dataset.digest: weight for dataset, weight in mixed}, int(seed))
         sources = [Source(one.digest, one.num_rows(split), weight) for one, weight in mixed]
         visits = Visits(sources, seed)
         self.total_rows = None if epochs is None else visits.total(epochs)
@@ -76,7 +76,7 @@ class RowStream:
         readers = [dataset.reader(split, open_files) for dataset in self.datasets]
         self.row_format = self.datasets[0].row_format
         self._source = BatchSource(visits, readers, cut)
-        self._consumed, self._closed = consumed_rows, False
+        self._consumed, self._closed = int(consumed_rows), False
         self._prefetcher: Prefetcher[list[Batch]] | None = None
         self._ready: Iterator[Batch] = iter(())
         if state is not None and consumed_rows:

@@ -42,8 +42,8 @@ _SPACE_MARK = "\u2581"
 class Tokenizer:
     """A SentencePiece model with GLM's special tokens.
 
-    Specials that the model lacks as pieces get the ids behind its vocabulary, in the order of
-    `PIECES`; `vocab_size` counts them.
+    Specials that the model lacks as control pieces get the ids behind its vocabulary, in the order
+    of `PIECES`; `vocab_size` counts them. Text never becomes one of them.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -54,7 +54,7 @@ class Tokenizer:
         ids = {}
         for name, piece in PIECES.items():
             found = self._processor.PieceToId(piece)
-            known = self._processor.IdToPiece(found) == piece
+            known = self._processor.IdToPiece(found) == piece and self._processor.IsControl(found)
             ids[name] = found if known else size
             size += not known
         self.special, self.vocab_size = SpecialTokens(**ids), size
@@ -186,7 +186,7 @@ def open_tokenizer(folder: Path) -> Tokenizer:
     try:
         described = json.loads((folder / DESCRIPTION_NAME).read_text(encoding="utf-8"))
         expected = described["model_sha256"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{folder / DESCRIPTION_NAME}: cannot be read ({error})") from error
     if expected != tokenizer.digest:
         raise DatasetError(

@@ -38,7 +38,14 @@ class FileHashes:
 
     @classmethod
     def from_mapping(cls, mapping: dict[str, Any]) -> Self:
-        """Inverse of `dataclasses.asdict` after a trip through JSON."""
+        """Inverse of `dataclasses.asdict` after a trip through JSON.
+
+        Raises `ValueError` unless the offsets lead from 0 to the end of the file.
+        """
+        offsets = mapping["offsets"]
+        ordered = sorted(offsets) == offsets and [offsets[0], offsets[-1]] == [0, mapping["bytes"]]
+        if not ordered or len(offsets) != len(mapping["xxh3"]) + 1:
+            raise ValueError(f"offsets {offsets} do not cover {mapping['bytes']} bytes")
         return cls(
             int(mapping["bytes"]),
             str(mapping["sha256"]),

@@ -10,9 +10,6 @@ from typing import Any
 IGNORE_INDEX = -100
 """Label of a token that is not predicted, in signed arrays (PyTorch's convention)."""
 
-NO_OBJECTIVE = 0
-"""Objective code of an unused sample place in a row; objectives count from 1."""
-
 MASK_TOKENS = {"mask": "[MASK]", "gmask": "[gMASK]", "smask": "[sMASK]"}
 """Field of `SpecialTokens` -> how the mask is written in text given to `blankstream fill`."""
 

@@ -26,8 +26,9 @@ class ShardFile:
 class ItemRecord:
     """What one work item wrote and counted.
 
-    `counts` is flat: `documents`, `documents.dropped.<reason>`, `bad.<reason>`, `windows`,
-    `<split>.<objective>.<what>`, ... Summing counts of items gives those of the data set.
+    `counts` is flat: `documents`, `documents.dropped.<reason>`, `bad.<reason>`,
+    `<split>.windows.dropped.<reason>`, `<split>.<objective>.<what>`, ... Counts of items add up to
+    those of the data set.
     """
 
     item: str

@@ -23,7 +23,7 @@ def committed(path: Path) -> Iterator[Path]:
     On an error the temporary file is removed and `path` is left as it was. The file exists and is
     locked from the start, so that `remove_leftovers` can tell it from one whose writer was killed.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     try:
@@ -39,6 +39,14 @@ def committed(path: Path) -> Iterator[Path]:
         raise
     finally:
         os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, each entry on the disk before the next."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        flush(folder.parent)
 
 
 def commit_bytes(path: Path, content: bytes) -> None:

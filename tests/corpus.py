@@ -21,9 +21,13 @@ class NoProgress:
     def __init__(self) -> None:
         self.total = self.before = 0
         self.records: list[ItemRecord] = []
+        self.notes: list[str] = []
 
     def stage(self, text: str) -> None:
         """Nothing to do."""
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
     def items(self, total: int, done: int) -> None:
         self.total, self.before = total, done

@@ -10,6 +10,7 @@ import pytest
 
 from jobs.build import BuildRequest, build_dataset
 from jobs.executors import run_items
+from jobs.summary import build_summary
 from pipeline.build import BuildContext
 from pipeline.dataset import open_dataset
 from pipeline.finish import finish_dataset
@@ -223,7 +224,7 @@ def test_unfinished_items_name_the_inputs_they_need(
     (tmp_path / "d" / "records" / "pass-0000" / "00000.json").unlink()
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "other.txt").write_text("Some other text.")
-    with pytest.raises(InputError, match=r"need 1 inputs that were not given: topics\.jsonl"):
+    with pytest.raises(InputError, match=r"inputs that were not given: 1 \(topics\.jsonl\)"):
         build(tmp_path / "c", tmp_path / "d", config)
 
 
@@ -344,3 +345,60 @@ def test_growing_with_a_changed_input_leaves_the_data_set_as_it_was(
     with pytest.raises(InputError, match="changed since it was planned"):
         build(tmp_path / "c", tmp_path / "d", small_config(passes=2))
     assert file_hashes(tmp_path / "d") == file_hashes(built)
+
+
+def test_a_growth_that_lacks_an_input_leaves_the_data_set_as_it_was(
+    tmp_path: Path, built: Path
+) -> None:
+    shutil.copytree(built, tmp_path / "d")
+    folder = jsonl(tmp_path / "c", {"id": "new", "text": WORDS * 9})
+    with pytest.raises(InputError, match="unfinished work items need inputs that were not given"):
+        build(folder, tmp_path / "d", small_config(passes=2))
+    assert file_hashes(tmp_path / "d") == file_hashes(built)
+
+
+def test_an_output_inside_the_input_folder_is_not_read(
+    tmp_path: Path, corpus: Path, built: Path, config: BuildConfig
+) -> None:
+    shutil.copytree(corpus, tmp_path / "c")
+    for _ in range(2):
+        build(tmp_path / "c", tmp_path / "c" / "d", config)
+    assert file_hashes(tmp_path / "c" / "d") == file_hashes(built)
+
+
+def test_files_of_no_known_format_are_named(
+    tmp_path: Path, corpus: Path, config: BuildConfig
+) -> None:
+    shutil.copytree(corpus, tmp_path / "c")
+    (tmp_path / "c" / "image.png").write_text("x")
+    progress = build(tmp_path / "c", tmp_path / "d", config)
+    assert progress.notes == ["Not read, of no known format: 1 (image.png)"]
+
+
+def test_the_first_cases_of_bad_input_are_shown_whatever_they_hold(tmp_path: Path) -> None:
+    good = [{"id": f"g{number}", "text": WORDS * 9} for number in range(20)]
+    folder = jsonl(tmp_path / "c", *good, '{"text": \u2028\x85', '{"text": 3}')
+    with pytest.raises(InputError, match=r"malformed_json .*\n .*no_text"):
+        build(folder, tmp_path / "d", small_config())
+
+
+def test_another_splitter_of_the_same_name_is_refused(
+    tmp_path: Path, corpus: Path, built: Path
+) -> None:
+    file = tmp_path / "mine.json"
+    file.write_bytes((built / "splitter.json").read_bytes())
+    config = small_config(splitter=str(file))
+    build(corpus, tmp_path / "d", config)
+    file.write_text(file.read_text().replace('"e.g"', '"x.y"').replace('"i.e"', '"z.w"'))
+    with pytest.raises(DatasetError, match="splitter_sha256: "):
+        build(corpus, tmp_path / "d", config)
+
+
+def test_windows_that_are_too_short_are_counted_and_shown(tmp_path: Path) -> None:
+    words = [{"id": str(n), "text": "a"} for n in range(5)]
+    folder = jsonl(tmp_path / "c", {"id": "long", "text": WORDS * 99}, *words)
+    build(folder, tmp_path / "d", small_config(heldout_ratio=0.0))
+    manifest = open_dataset(tmp_path / "d").manifest
+    short = manifest.counts["train.windows.dropped.too_short"]
+    assert short > 0
+    assert f"train.windows.dropped.too_short {short}" in build_summary(tmp_path / "d", manifest)

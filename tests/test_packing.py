@@ -79,7 +79,7 @@ def test_best_fit_fills_rows_of_many_short_samples() -> None:
 
 def test_a_row_comes_out_once_too_many_are_open() -> None:
     packer = Packer(FORMAT)
-    closed = [len(list(packer.add(sample_of(40, number)))) for number in range(OPEN_ROWS + 3)]
+    closed = [len(packer.add(sample_of(40, number))) for number in range(OPEN_ROWS + 3)]
     assert closed == [0] * OPEN_ROWS + [1] * 3
 
 

@@ -14,6 +14,8 @@ from schemas.config import digest
 from schemas.errors import DatasetError, InputError
 from schemas.plan import Plan, SourceRange
 
+OUTPUT = Path("nowhere")
+
 
 @given(st.lists(st.integers(0, 300), max_size=60), st.integers(1024, 4096), st.booleans())
 def test_ranges_cover_the_file_and_cut_no_document(
@@ -54,25 +56,25 @@ def test_inputs_are_named_by_their_path_below_the_folder_given(tmp_path: Path) -
     for name in ("b/two.jsonl", "a.txt", ".hidden/three.txt", "image.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("x")
-    inputs = find_inputs([tmp_path])
+    inputs = find_inputs([tmp_path], OUTPUT)
     assert list(inputs.files) == ["a.txt", "b/two.jsonl"]
     assert inputs.skipped == ("image.png",)
-    assert list(find_inputs([tmp_path / "a.txt"]).files) == ["a.txt"]
+    assert list(find_inputs([tmp_path / "a.txt"], OUTPUT).files) == ["a.txt"]
 
 
 def test_inputs_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder; check --input"):
-        find_inputs([tmp_path / "missing"])
+        find_inputs([tmp_path / "missing"], OUTPUT)
     with pytest.raises(InputError, match="no input files in"):
-        find_inputs([tmp_path])
+        find_inputs([tmp_path], OUTPUT)
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "x.txt").write_text("x")
     with pytest.raises(InputError, match=r"would both be called 'x\.txt'"):
-        find_inputs([tmp_path / "a", tmp_path / "b"])
+        find_inputs([tmp_path / "a", tmp_path / "b"], OUTPUT)
     (tmp_path / "c.pdf").write_text("x")
     with pytest.raises(InputError, match=r"c\.pdf: unknown format"):
-        find_inputs([tmp_path / "c.pdf"])
+        find_inputs([tmp_path / "c.pdf"], OUTPUT)
 
 
 def test_a_range_that_changed_since_planning_is_refused(tmp_path: Path) -> None:
@@ -86,6 +88,13 @@ def test_a_range_that_changed_since_planning_is_refused(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(InputError, match="restore it and run the build again"):
         check_range(file, part)
+
+
+def test_the_output_is_no_input_of_its_own_build(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "d/quarantine/00000.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert list(find_inputs([tmp_path], tmp_path / "d").files) == ["a.jsonl"]
 
 
 def plan_of(names: str, passes: int, plan: Plan | None = None) -> Plan:

@@ -47,7 +47,7 @@ def test_a_checkpoint_comes_back_as_it_was_written(tmp_path: Path) -> None:
 def test_the_latest_is_the_one_of_the_highest_step(tmp_path: Path) -> None:
     write(tmp_path, 20, 3, 12_345_678)
     assert last_checkpoint(tmp_path).step == 12_345_678
-    assert [found.step for found in finished_checkpoints(tmp_path)] == [3, 20, 12_345_678]
+    assert list(finished_checkpoints(tmp_path)) == [3, 20, 12_345_678]
 
 
 def test_the_last_few_are_kept(tmp_path: Path) -> None:
