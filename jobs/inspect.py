@@ -16,7 +16,8 @@ from pipeline.tokens import Tokenizer, open_tokenizer
 from schemas.errors import UserError
 from schemas.manifest import TOKENIZER_FOLDER, ShardEntry
 from schemas.objectives import IGNORE_INDEX
-from schemas.record import ItemRecord
+from schemas.plan import item_name
+from schemas.record import ItemRecord, documents_path, record_path
 from schemas.samples import Sample
 from schemas.sealed import read_sealed
 
@@ -61,10 +62,10 @@ def read_row(path: Path, split: str, row: int) -> RowView:
 
 
 def _origins(path: Path, entry: ShardEntry, origin: np.ndarray) -> list[str]:
-    stem = path / "records" / f"pass-{entry.pass_number:04d}" / f"{entry.slice:05d}"
-    record_path = stem.with_suffix(".json")
-    record = ItemRecord.from_json(read_sealed(record_path), str(record_path))
-    documents = read_documents_table(stem.with_suffix(".documents.arrow"), record.documents)
+    name = item_name(entry.pass_number, entry.slice)
+    place = record_path(path, name)
+    record = ItemRecord.from_json(read_sealed(place), str(place))
+    documents = read_documents_table(documents_path(path, name), record.documents)
     lines = []
     for document, window, start, stop in origin.T.tolist():
         known = documents.slice(document, 1).to_pylist()[0]

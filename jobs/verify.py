@@ -14,6 +14,7 @@ from pipeline.table import REBUILD_REMEDY, ShardTable
 from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import PLAN_NAME, SPLITS, TABLE_NAME, ShardEntry
 from schemas.plan import Plan
+from schemas.record import documents_path, record_path
 from schemas.samples import RowFormat
 from schemas.sealed import read_sealed
 
@@ -88,13 +89,13 @@ def _plan_problems(dataset: Path, expected: str) -> list[str]:
         ]
     problems = list(_tool_problems(dataset, plan))
     for item in plan.items():
-        stem = dataset / "records" / item.name
+        path = record_path(dataset, item.name)
         try:
             record = read_record(dataset, item)
             if record is None:
-                problems.append(f"{stem}: record or files missing; {REBUILD_REMEDY}")
+                problems.append(f"{path}: it or a file it names is missing; {REBUILD_REMEDY}")
                 continue
-            read_documents_table(stem.with_suffix(".documents.arrow"), record.documents)
+            read_documents_table(documents_path(dataset, item.name), record.documents)
         except (CorruptDataError, DatasetError) as error:
             problems.append(str(error))
     return problems

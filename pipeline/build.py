@@ -29,7 +29,7 @@ from schemas.config import parse_config
 from schemas.errors import DatasetError, InputError
 from schemas.manifest import HELDOUT, SPLITS, SPLITTER_NAME, TOKENIZER_FOLDER, TRAIN
 from schemas.plan import WorkItem
-from schemas.record import ItemRecord
+from schemas.record import ItemRecord, documents_path, record_path
 from schemas.samples import RowFormat
 from schemas.storage import commit_text
 
@@ -177,8 +177,8 @@ class _ItemBuilder:
         for split, writer in self._writers.items():
             writer.finish()
             self._counts[f"{split}.rows"] = writer.num_rows
-        stem = self._context.dataset / "records" / self._item.name
-        documents = write_documents(stem.with_suffix(".documents.arrow"), self._documents)
+        dataset, name = self._context.dataset, self._item.name
+        documents = write_documents(documents_path(dataset, name), self._documents)
         self._write_quarantine()
         record = ItemRecord(
             item=self._item.id,
@@ -188,7 +188,7 @@ class _ItemBuilder:
             documents=documents,
             counts=dict(sorted(self._counts.items())),
         )
-        commit_text(stem.with_suffix(".json"), record.to_json())
+        commit_text(record_path(dataset, name), record.to_json())
         return record
 
     def _write_quarantine(self) -> None:

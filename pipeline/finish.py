@@ -21,7 +21,7 @@ from pipeline.table import write_table
 from schemas.errors import DatasetError
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
 from schemas.plan import Plan, WorkItem
-from schemas.record import ItemRecord
+from schemas.record import ItemRecord, documents_path, record_path
 from schemas.sealed import read_sealed
 from schemas.storage import commit_text
 
@@ -33,7 +33,7 @@ def read_record(dataset: Path, item: WorkItem) -> ItemRecord | None:
 
     Raises `DatasetError` for a damaged record and for that of another item under this name.
     """
-    path = dataset / "records" / f"{item.name}.json"
+    path = record_path(dataset, item.name)
     if not path.exists():
         return None
     record = ItemRecord.from_json(read_sealed(path), str(path))
@@ -42,12 +42,12 @@ def read_record(dataset: Path, item: WorkItem) -> ItemRecord | None:
             f"{path}: belongs to work item {record.item[:12]}, planned is {item.id[:12]}; the "
             "folder was used for another plan: build into another folder"
         )
-    return record if all(_present(dataset, path, record)) else None
+    return record if all(_present(dataset, item, record)) else None
 
 
-def _present(dataset: Path, path: Path, record: ItemRecord) -> Iterator[bool]:
+def _present(dataset: Path, item: WorkItem, record: ItemRecord) -> Iterator[bool]:
     files = [(dataset / shard.path, shard.hashes.bytes) for shard in record.shards]
-    files.append((path.with_suffix(".documents.arrow"), record.documents.bytes))
+    files.append((documents_path(dataset, item.name), record.documents.bytes))
     for file, size in files:
         yield file.is_file() and file.stat().st_size == size
 
@@ -161,7 +161,7 @@ def _check_ids(dataset: Path, built: Sequence[Built]) -> None:
 
 
 def _document_ids(dataset: Path, item: WorkItem, record: ItemRecord) -> list[str]:
-    path = dataset / "records" / f"{item.name}.documents.arrow"
+    path = documents_path(dataset, item.name)
     ids: list[str] = read_documents_table(path, record.documents).column("id").to_pylist()
     return ids
 

@@ -52,6 +52,11 @@ class Generation:
     stop_pass: int
 
 
+def item_name(pass_number: int, slice_number: int) -> str:
+    """`pass-0000/00012` for slice 12 in pass 0."""
+    return f"pass-{pass_number:04d}/{slice_number:05d}"
+
+
 @dataclass(frozen=True)
 class WorkItem:
     """What one worker turns into shards: one slice under one pass. `id` is its identity."""
@@ -63,8 +68,8 @@ class WorkItem:
 
     @property
     def name(self) -> str:
-        """`pass-0000/00012`, the stem of the item's record and shards."""
-        return f"pass-{self.pass_number:04d}/{self.slice.number:05d}"
+        """What its record and documents are called (`item_name`)."""
+        return item_name(self.pass_number, self.slice.number)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,23 @@ Written last by `pipeline/build.py`; an item without a record has not been built
 """
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from schemas.manifest import FileHashes
 from schemas.sealed import seal, unseal
 
 Counts = dict[str, int]
+
+
+def record_path(dataset: Path, item_name: str) -> Path:
+    """Where the record of an item is (`plan.item_name`)."""
+    return dataset / "records" / f"{item_name}.json"
+
+
+def documents_path(dataset: Path, item_name: str) -> Path:
+    """Where the documents of an item are."""
+    return dataset / "records" / f"{item_name}.documents.arrow"
 
 
 @dataclass(frozen=True)

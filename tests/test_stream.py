@@ -202,8 +202,9 @@ def test_a_state_of_another_mixture_is_refused(paths, arguments, named):
 
 
 def test_equal_shares_and_another_order_of_data_sets_are_the_same_mixture(paths):
-    state = RowStream({paths[0]: 1, paths[1]: 2}).state()
-    RowStream({paths[1]: 20, paths[0]: 10}, state=state)
+    stream = RowStream({paths[0]: 1, paths[1]: 2})
+    following = RowStream({paths[1]: 20, paths[0]: 10}, state=stream.state())
+    np.testing.assert_array_equal(next(following).rows, next(stream).rows)
 
 
 @pytest.mark.parametrize(
