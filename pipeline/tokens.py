@@ -36,6 +36,7 @@ PIECES = {
 """Special token -> its piece. They are control symbols: text that spells one is never one."""
 
 _MAX_LINE_BYTES = 4192
+_BYTE_PIECES = 256
 _SPACE_MARK = "\u2581"
 
 
@@ -156,9 +157,18 @@ def train_tokenizer(sentences: Iterable[str], config: TokenizerConfig) -> Tokeni
     except (RuntimeError, OSError) as error:
         raise ConfigError(
             f"build.tokenizer.vocab_size={config.vocab_size}: SentencePiece cannot train on this "
-            f"sample ({error}); give more text or another size"
+            f"sample: {_remedy(lines, config.vocab_size)} ({error})"
         ) from error
     return Tokenizer(writer.getvalue())
+
+
+def _remedy(lines: Sequence[str], vocab_size: int) -> str:
+    """What to do about a sample that was refused: every frequent character needs a piece."""
+    characters = len(set(chain.from_iterable(lines)))
+    needed = -(-(characters + _BYTE_PIECES + len(PIECES) + 1) // 1000) * 1000
+    if not characters or needed <= vocab_size:
+        return "give more text"
+    return f"it has {characters:,} characters; set build.tokenizer.vocab_size={needed} or more"
 
 
 def _lines(sentences: Iterable[str]) -> Iterator[str]:

@@ -117,3 +117,11 @@ def test_a_fragment_has_the_ids_it_has_inside_its_sentence(tokenizer: Tokenizer)
     assert tokenizer.encode_fragment(" ") == []
     assert tokenizer.encode_fragment("") == []
     assert tokenizer.encode_fragment(" .") != tokenizer.encode_fragment(".")
+
+
+def test_a_vocabulary_too_small_for_the_characters_names_one_that_is_not() -> None:
+    texts = [" ".join(chr(0x4E00 + n + 40 * k) for k in range(30)) for n in range(40)] * 3
+    with pytest.raises(ConfigError, match=r"vocab_size=2000 or more") as refused:
+        train_tokenizer(texts, TokenizerConfig(vocab_size=500))
+    assert "1,201 characters" in str(refused.value)
+    assert train_tokenizer(texts, TokenizerConfig(vocab_size=2000)).vocab_size <= 2000
