@@ -4,6 +4,7 @@ Stands between the batches, which it makes, and `RowStream`, which hands them ou
 processes: gathering and hashing release the interpreter lock, and nothing has to be copied across.
 """
 
+import os
 import queue
 import threading
 import weakref
@@ -35,8 +36,8 @@ class Prefetcher(Generic[T]):
 
     @property
     def is_lost(self) -> bool:
-        """True in the child of a fork, where the thread does not exist and nothing would come."""
-        return self._channel.items.empty() and not self._thread.is_alive()
+        """True in the child of a fork: the thread is not there, nothing would come."""
+        return self._channel.is_lost
 
     def close(self) -> None:
         """Stop the thread and wait until it has ended."""
@@ -51,6 +52,11 @@ class _Channel(Generic[T]):
         self.items: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
         self._room = threading.Semaphore(depth)
         self._stopped = False
+        self._process = os.getpid()
+
+    @property
+    def is_lost(self) -> bool:
+        return self._process != os.getpid()
 
     def run(self, iterator: Iterator[T]) -> None:
         while self._room.acquire() and not self._stopped:
@@ -61,6 +67,8 @@ class _Channel(Generic[T]):
                 return
 
     def stop(self) -> None:
+        if self.is_lost:  # the thread may have held the semaphore's lock when the fork took place
+            return
         self._stopped = True
         self._room.release()
 

@@ -347,7 +347,7 @@ def test_a_forked_stream_continues_in_the_child(paths):
         "numbers = [next(stream).row_numbers.tolist() for _ in range(2)]\n"
         "child = os.fork()\n"
         "rows = [next(stream).row_numbers.tolist() for _ in range(4)]\n"
-        "print(hash(str(rows)), flush=True)\n"
+        "os.write(1, f'{hash(str(rows))}\\n'.encode())\n"
         "os._exit(0) if not child else os.waitpid(child, 0)\n"
     )
     run = subprocess.run(
