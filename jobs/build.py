@@ -4,7 +4,6 @@ The driver holds no state of its own: everything it needs to go on after a crash
 set's folder.
 """
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jobs.executors import run_items
-from pipeline.build import BuildContext, open_tools
+from pipeline.build import BuildContext
 from pipeline.finish import finish_dataset, read_record
 from pipeline.mixture import schedule
+from pipeline.objectives import OBJECTIVES, max_sample_tokens
 from pipeline.planning import (
     RECIPE_LIBRARIES,
     Inputs,
@@ -28,8 +28,8 @@ from pipeline.planning import (
 )
 from pipeline.preparation import prepare_splitter, prepare_tokenizer, sample_texts
 from pipeline.sentences import load_splitter
-from pipeline.spans import SAMPLERS, max_sample_tokens
-from pipeline.tokens import load_tokenizer, save_tokenizer
+from pipeline.tokens import load_tokenizer, read_description, save_tokenizer
+from pipeline.tools import open_tools
 from schemas.build_config import BuildConfig
 from schemas.config import differing_keys, to_mapping
 from schemas.errors import ConfigError, DatasetError, InputError
@@ -104,10 +104,10 @@ def check_config(config: BuildConfig) -> None:
     shares that cannot be mixed."""
     schedule([objective.share for objective in config.objective.values()])
     for name, objective in config.objective.items():
-        if objective.kind not in SAMPLERS:
+        if objective.kind not in OBJECTIVES:
             raise ConfigError(
                 f"build.objective.{name}.kind is '{objective.kind}'; "
-                f"choose from {', '.join(sorted(SAMPLERS))}"
+                f"choose from {', '.join(sorted(OBJECTIVES))}"
             )
         longest = max_sample_tokens(config.window_tokens, objective)
         if longest > config.row_tokens:
@@ -217,8 +217,7 @@ def _check_recipe(plan: Plan, request: BuildRequest) -> None:
 
 def tokenizer_origin(dataset: Path) -> dict[str, Any]:
     """What `_origin` said when the data set was begun."""
-    text = (dataset / TOKENIZER_FOLDER / "tokenizer.json").read_text(encoding="utf-8")
-    origin: dict[str, Any] = json.loads(text)["trained"]
+    origin: dict[str, Any] = read_description(dataset / TOKENIZER_FOLDER)["trained"]
     return origin
 
 

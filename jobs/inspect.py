@@ -1,141 +1,152 @@
-"""`blankstream inspect`: one row as a person reads it, sample by sample."""
+"""`blankstream inspect`: one row of a data set, read, verified and restored for a person.
+
+Stands between a finished data set and `inspect_terminal.py` or `inspect_page.py`.
+"""
 
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from numpy.typing import NDArray
 
-from pipeline.dataset import open_dataset
+from jobs.sample_view import Origin, SampleView, view_sample, visible
+from pipeline.dataset import Dataset, open_dataset
 from pipeline.document_table import read_documents_table
+from pipeline.objectives import OBJECTIVES, rules_of
 from pipeline.packing import decode_row
-from pipeline.tokens import Tokenizer, open_tokenizer
-from schemas.errors import UserError
-from schemas.manifest import TOKENIZER_FOLDER, ShardEntry
-from schemas.objectives import IGNORE_INDEX
-from schemas.plan import item_name
+from pipeline.tokenizer import Tokenizer
+from pipeline.tokens import open_tokenizer
+from schemas.build_config import BuildConfig
+from schemas.config import parse_config
+from schemas.errors import DatasetError, UserError
+from schemas.manifest import PLAN_NAME, TOKENIZER_FOLDER, ShardEntry
+from schemas.plan import Plan, item_name
 from schemas.record import ItemRecord, documents_path, record_path
-from schemas.samples import Sample
 from schemas.sealed import read_sealed
+from schemas.storage import commit_text
 
-_BLANK_STYLES = ("bold red", "bold green", "bold yellow", "bold blue", "bold magenta", "bold cyan")
+PAGE_OPENING = "<!doctype html>"
+"""How a page begins; `write_page` replaces no file that begins otherwise."""
 
 
 @dataclass(frozen=True)
 class RowView:
-    """One row with where it comes from; `origins` describes each sample's document and range."""
+    """One row with where it is: row `index` of `shard`, built in pass `pass_number`."""
 
+    dataset: str
     row: int
     split: str
-    place: str
-    samples: tuple[Sample, ...]
-    objectives: tuple[str, ...]
-    origins: tuple[str, ...]
-    tokenizer: Tokenizer
+    shard: str
+    index: int
+    pass_number: int
     row_tokens: int
+    samples: tuple[SampleView, ...]
+
+    @property
+    def used_tokens(self) -> int:
+        """Tokens that are no padding."""
+        return sum(sample.length for sample in self.samples)
 
 
 def read_row(path: Path, split: str, row: int) -> RowView:
-    """Row number `row` of `split`; `UserError` when there is no such row."""
+    """Row number `row` of `split`, verified.
+
+    Raises `UserError` when there is no such row, `DatasetError` when plan, tokenizer and manifest do
+    not belong together, `CorruptDataError` for damage.
+    """
     dataset = open_dataset(path)
     num_rows = dataset.num_rows(split)
     if not 0 <= row < num_rows:
-        raise UserError(f"{path}: row {row} of {split} does not exist; it has {num_rows} rows")
+        raise UserError(
+            f"{path}: row {row} of {split} does not exist; it has {num_rows} rows, counted from 0"
+        )
+    config, tokenizer = _read_recipe(dataset)
     reader = dataset.reader(split)
-    values = reader.gather(np.array([row]))[0]
-    entry, index, origin = reader.origin(row)
-    reader.close()
-    samples = decode_row(values, dataset.row_format)
-    return RowView(
-        row=row,
-        split=split,
-        place=f"row {index} of {entry.path}",
-        samples=tuple(samples),
-        objectives=tuple(dataset.row_format.objectives[s.objective - 1] for s in samples),
-        origins=tuple(_origins(path, entry, origin[:, : len(samples)])),
-        tokenizer=open_tokenizer(path / TOKENIZER_FOLDER),
-        row_tokens=dataset.row_format.row_tokens,
-    )
+    try:
+        samples = decode_row(reader.gather(np.array([row]))[0], dataset.row_format)
+        entry, index, origin = reader.origin(row)
+    finally:
+        reader.close()
+    views = []
+    origins = _origins(path, entry, origin[:, : len(samples)])
+    for sample, place in zip(samples, origins, strict=True):
+        name = dataset.row_format.objectives[sample.objective - 1]
+        rules = rules_of(config, name, tokenizer.special, tokenizer.vocab_size)
+        views.append(view_sample(sample, name, rules, place, tokenizer))
+    where = (visible(path.resolve().name), row, split, entry.path, index, entry.pass_number)
+    return RowView(*where, dataset.row_format.row_tokens, tuple(views))
 
 
-def _origins(path: Path, entry: ShardEntry, origin: np.ndarray) -> list[str]:
+def _read_recipe(dataset: Dataset) -> tuple[BuildConfig, Tokenizer]:
+    """The recipe's build section and the tokenizer, both those that the manifest names."""
+    place = dataset.path / PLAN_NAME
+    plan = Plan.from_json(read_sealed(place), str(place))
+    tokenizer = open_tokenizer(dataset.path / TOKENIZER_FOLDER)
+    for name, found, expected in (
+        ("recipe", plan.recipe_digest, dataset.manifest.recipe_digest),
+        ("tokenizer", tokenizer.digest, dataset.tokenizer_hash),
+    ):
+        if found != expected:
+            raise DatasetError(
+                f"{dataset.path}: the {name} has the digest {found}, the manifest names "
+                f"{expected}; restore the folder from a copy, or build anew"
+            )
+    config = parse_config(BuildConfig, plan.recipe["build"], str(place))
+    for name, objective in config.objective.items():
+        if objective.kind not in OBJECTIVES:
+            raise DatasetError(
+                f"{place}: objective '{name}' is of the unknown kind '{objective.kind}'; "
+                "use the release that built the data set"
+            )
+    return config, tokenizer
+
+
+def _origins(path: Path, entry: ShardEntry, origin: NDArray[np.uint32]) -> list[Origin]:
+    """The origins that `origin` (4, samples) leads to."""
     name = item_name(entry.pass_number, entry.slice)
     place = record_path(path, name)
     record = ItemRecord.from_json(read_sealed(place), str(place))
     documents = read_documents_table(documents_path(path, name), record.documents)
-    lines = []
+    found = []
     for document, window, start, stop in origin.T.tolist():
         known = documents.slice(document, 1).to_pylist()[0]
-        lines.append(
-            f"document {known['id']} ({known['source']}, bytes {known['start']}..{known['stop']}), "
-            f"window {window}, tokens {start}..{stop}"
-        )
-    return lines
+        source = (visible(known["id"]), visible(known["source"]), known["start"], known["stop"])
+        found.append(Origin(*source, window, start, stop))
+    return found
 
 
-def render_row(view: RowView) -> RenderableType:
-    """The row for a terminal: text with numbered blanks, part B in its order, and the arrays."""
-    used = sum(len(sample.tokens) for sample in view.samples)
-    title = (
-        f"{view.split} row {view.row} ({view.place}): {len(view.samples)} samples, "
-        f"{used} of {view.row_tokens} tokens used"
-    )
-    parts: list[RenderableType] = [Text(title, style="bold")]
-    for number, sample in enumerate(view.samples):
-        heading = f"\nsample {number}: {view.objectives[number]}, {view.origins[number]}"
-        parts += [Text(heading), _part_a(sample, view.tokenizer), _part_b(sample, view.tokenizer)]
-        parts.append(_arrays(sample, view.tokenizer))
-    return Group(*parts)
+def check_page_place(path: Path) -> None:
+    """Raise `UserError` unless a page may be written at `path`: a new file, or an older page.
+
+    Nothing else is ever replaced, and nothing is written into a data set.
+    """
+    remedy = "give another --html FILE"
+    try:
+        if path.is_dir():
+            raise UserError(f"{path}: is a folder; {remedy}")
+        if not path.resolve().parent.is_dir():
+            raise UserError(
+                f"{path}: the folder {path.parent} does not exist; make it, or {remedy}"
+            )
+        if path.exists() and not _is_page(path):
+            raise UserError(f"{path}: exists and is no page of this command; {remedy}")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be written ({error}); {remedy}") from error
 
 
-def _spans(sample: Sample) -> list[tuple[int, int, int]]:
-    """(position of the blank, first, stop) of each span of part B, in order."""
-    opening = [
-        place
-        for place in np.flatnonzero(sample.block_positions == 1).tolist()
-        if place >= sample.boundary
-    ]
-    edges = pairwise([*opening, len(sample.tokens)])
-    return [(int(sample.positions[first]), first, stop) for first, stop in edges]
+def _is_page(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(len(PAGE_OPENING)) == PAGE_OPENING.encode()
 
 
-def _part_a(sample: Sample, tokenizer: Tokenizer) -> Text:
-    order = {position: number for number, (position, _, _) in enumerate(_spans(sample))}
-    text, run = Text("A  "), []
-    for place, token in enumerate(sample.tokens[: sample.boundary].tolist()):
-        if place not in order:
-            run.append(token)
-            continue
-        text.append(tokenizer.decode(run) + " ")
-        number, run = order[place], []
-        style = _BLANK_STYLES[number % len(_BLANK_STYLES)]
-        text.append(f"{tokenizer.piece(token)}{number + 1} ", style=style)
-    return text.append(tokenizer.decode(run))
-
-
-def _part_b(sample: Sample, tokenizer: Tokenizer) -> Text:
-    text = Text("B  ")
-    for number, (_, first, stop) in enumerate(_spans(sample)):
-        words = tokenizer.decode(sample.tokens[first + 1 : stop].tolist())
-        text.append(f"{number + 1}: {words}  ", style=_BLANK_STYLES[number % len(_BLANK_STYLES)])
-    return text
-
-
-def _arrays(sample: Sample, tokenizer: Tokenizer) -> Table:
-    """The sample's arrays around the boundary, one token a line."""
-    table = Table("index", "part", "token", "label", "position", "block position", box=None)
-    first = max(0, sample.boundary - 4)
-    for place in range(first, min(len(sample.tokens), first + 14)):
-        label = int(sample.labels[place])
-        table.add_row(
-            str(place),
-            "A" if place < sample.boundary else "B",
-            Text(tokenizer.piece(int(sample.tokens[place]))),
-            Text("" if label == IGNORE_INDEX else tokenizer.piece(label)),
-            str(int(sample.positions[place])),
-            str(int(sample.block_positions[place])),
-        )
-    return table
+def write_page(path: Path, page: str) -> None:
+    """Write `page` whole or not at all; `UserError` where that cannot or may not be done."""
+    check_page_place(path)
+    try:
+        commit_text(path.resolve(), page)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); give another --html FILE"
+        ) from error

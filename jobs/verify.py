@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.arrow_file import VerifiedArrowFile
-from pipeline.build import open_tools
 from pipeline.dataset import open_dataset
 from pipeline.document_table import read_documents_table
 from pipeline.finish import read_record
 from pipeline.mapped_shards import checked_path
 from pipeline.table import REBUILD_REMEDY, ShardTable
+from pipeline.tools import open_tools
 from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import PLAN_NAME, SPLITS, TABLE_NAME, ShardEntry
 from schemas.plan import Plan

@@ -6,8 +6,10 @@ to its source starts here.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import pyarrow as pa
+import xxhash
 
 from pipeline.arrow_file import VerifiedArrowFile, write_arrow_file
 from pipeline.documents import Document
@@ -23,25 +25,47 @@ DOCUMENTS_SCHEMA = pa.schema(
         pa.field("stop", pa.uint64(), nullable=False),
         pa.field("language", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
+        pa.field("xxh3", pa.uint64(), nullable=False),
     ]
 )
-"""`start`, `stop`: half-open bytes of the decompressed input. `language` is empty when unknown."""
+"""`start`, `stop`: half-open bytes of the decompressed input. `language` is empty when unknown;
+`xxh3` is the hash of the prompt and the text, by which identical documents are found."""
 
 
-def write_documents(path: Path, documents: Sequence[tuple[Document, str]]) -> FileHashes:
-    """Write (document, split) pairs in their order; returns the file's hashes."""
-    rows = [
-        {
-            "id": document.id,
-            "source": document.path,
-            "start": document.start,
-            "stop": document.stop,
-            "language": "",
-            "split": split,
-        }
-        for document, split in documents
+class DocumentEntry(NamedTuple):
+    """One line of the table, in the order of `DOCUMENTS_SCHEMA`."""
+
+    id: str
+    source: str
+    start: int
+    stop: int
+    language: str
+    split: str
+    xxh3: int
+
+    @classmethod
+    def of(cls, document: Document, split: str) -> Self:
+        """What the table keeps of `document`."""
+        text = f"{document.prompt}\0{document.text}".encode()
+        return cls(
+            document.id,
+            document.path,
+            document.start,
+            document.stop,
+            document.language,
+            split,
+            xxhash.xxh3_64_intdigest(text),
+        )
+
+
+def write_documents(path: Path, documents: Sequence[DocumentEntry]) -> FileHashes:
+    """Write the entries in their order; returns the file's hashes."""
+    columns = list(zip(*documents, strict=True)) or [()] * len(DOCUMENTS_SCHEMA)
+    arrays = [
+        pa.array(column, field.type)
+        for column, field in zip(columns, DOCUMENTS_SCHEMA, strict=True)
     ]
-    batch = pa.RecordBatch.from_pylist(rows, DOCUMENTS_SCHEMA)
+    batch = pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS_SCHEMA)
     return write_arrow_file(path, DOCUMENTS_SCHEMA, [batch])
 
 

@@ -27,13 +27,21 @@ SHOWN_CASES = 3
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One input text. `start`, `stop`: its half-open byte range in the decompressed input."""
+    """One input text. `start`, `stop`: its half-open byte range in the decompressed input.
+
+    `prompt` stands before `text`, is read and never predicted. `language` is what the input says,
+    empty where it says nothing. `is_instruction`: `text` is the completion of `prompt`, and both
+    belong into one sample.
+    """
 
     id: str
     text: str
     path: str
     start: int
     stop: int
+    prompt: str = ""
+    language: str = ""
+    is_instruction: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from pipeline.build import row_format_of
 from pipeline.document_table import duplicate_error, read_documents_table
 from pipeline.documents import SHOWN_CASES, BadInput, bad_ratio_error
 from pipeline.table import write_table
+from pipeline.tools import row_format_of
 from schemas.errors import DatasetError
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
 from schemas.plan import Plan, WorkItem
@@ -62,6 +62,7 @@ def finish_dataset(dataset: Path, plan: Plan, max_bad_ratio: float) -> Manifest:
     counts = _sum_counts(built)
     _check_bad_ratio(dataset, counts, max_bad_ratio)
     _check_ids(dataset, built)
+    counts["documents.identical"] = _count_identical(dataset, built)
     entries = list(_entries(built))
     rows = {split: sum(e.rows for e in entries if e.split == split) for split in SPLITS}
     if not rows[TRAIN]:
@@ -164,6 +165,19 @@ def _document_ids(dataset: Path, item: WorkItem, record: ItemRecord) -> list[str
     path = documents_path(dataset, item.name)
     ids: list[str] = read_documents_table(path, record.documents).column("id").to_pylist()
     return ids
+
+
+def _count_identical(dataset: Path, built: Sequence[Built]) -> int:
+    """Documents whose prompt and text are those of an earlier one; they are kept, and counted."""
+    hashes = [
+        read_documents_table(documents_path(dataset, item.name), record.documents)
+        .column("xxh3")
+        .to_numpy()
+        for item, record in built
+        if item.pass_number == 0
+    ]
+    every = np.concatenate(hashes)
+    return len(every) - len(np.unique(every))
 
 
 def _statistics(

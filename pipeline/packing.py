@@ -1,84 +1,88 @@
 """samples -> rows: best fit within one work item, in document order.
 
-Stands between `assemble.py` and `shards.py`. Which row a sample lands in depends only on the
-samples before it, so the rows of an item are a function of its samples.
+Stands between the engines and `rows.py`. Which row a sample lands in depends only on the lengths of
+the samples before it, so the rows of an item are a function of its samples.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from schemas.objectives import IGNORE_INDEX
-from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat, Sample
+from schemas.samples import RowFormat, Sample
 
 OPEN_ROWS = 64
 """Rows kept open for later samples; more would fill a little better and hold more memory."""
 
 
 class Packer:
-    """Collects samples into rows by online best fit over at most `OPEN_ROWS` open rows.
+    """Places samples in rows by online best fit over at most `OPEN_ROWS` open rows.
 
     A sample goes to the fullest open row that still holds it (the oldest of equals), else to a new
-    row. When a new row would be one too many, the fullest row is closed. Rows come out in the order
-    in which they were closed.
+    row. When a new row would be one too many, the fullest row is closed. Rows are numbered in the
+    order in which they were opened; `closed` lists them in the order in which they were closed.
     """
 
-    def __init__(self, row_format: RowFormat) -> None:
-        self._format = row_format
-        self._rows: dict[int, list[Sample]] = {}
+    def __init__(self, row_tokens: int, max_samples: int) -> None:
+        self._row_tokens, self._max_samples = row_tokens, max_samples
+        self._num_samples: dict[int, int] = {}
         self._by_room: list[tuple[int, int]] = []
         self._opened = 0
+        self.closed: list[int] = []
 
-    def add(self, sample: Sample) -> list[list[Sample]]:
-        """Place `sample`; returns the rows that this closed, in order."""
-        closed: list[list[Sample]] = []
-        length = len(sample.tokens)
-        assert length <= self._format.row_tokens, f"sample of {length} tokens outgrows its row"
-        place = bisect_left(self._by_room, (length, -1))
-        if place < len(self._by_room):
-            room, row = self._by_room.pop(place)
+    def place(self, length: int) -> tuple[int, int, int]:
+        """(row, first token, number in the row) of the next sample, of `length` tokens."""
+        assert length <= self._row_tokens, f"sample of {length} tokens outgrows its row"
+        index = bisect_left(self._by_room, (length, -1))
+        if index < len(self._by_room):
+            room, row = self._by_room.pop(index)
         else:
             if len(self._by_room) == OPEN_ROWS:
-                closed.append(self._close(0))
-            room, row = self._format.row_tokens, self._opened
+                self._close(0)
+            room, row = self._row_tokens, self._opened
             self._opened += 1
-            self._rows[row] = []
-        self._rows[row].append(sample)
-        if room == length or len(self._rows[row]) == self._format.max_samples:
-            closed.append(self._rows.pop(row))
+            self._num_samples[row] = 0
+        number = self._num_samples[row]
+        self._num_samples[row] = number + 1
+        if room == length or number + 1 == self._max_samples:
+            del self._num_samples[row]
+            self.closed.append(row)
         else:
             insort(self._by_room, (room - length, row))
-        return closed
+        return row, self._row_tokens - room, number
 
-    def finish(self) -> Iterator[list[Sample]]:
+    def finish(self) -> None:
         """Close the open rows, the fullest first."""
         while self._by_room:
-            yield self._close(0)
+            self._close(0)
 
-    def _close(self, place: int) -> list[Sample]:
-        return self._rows.pop(self._by_room.pop(place)[1])
-
-
-def encode_rows(rows: Sequence[Sequence[Sample]], row_format: RowFormat, pad: int) -> RowArrays:
-    """`rows` as they stand on disk; what no sample covers is `pad`, ignored, at position 0."""
-    slices = row_format.slices
-    encoded = np.zeros((len(rows), row_format.width), row_format.dtype)
-    encoded[:, slices["tokens"]] = pad
-    encoded[:, slices["labels"]] = row_format.ignore
-    origin = np.zeros((len(ORIGIN_COLUMNS), len(rows), row_format.max_samples), np.uint32)
-    for number, row in enumerate(rows):
-        first = 0
-        for place, sample in enumerate(row):
-            _encode_sample(encoded[number], sample, (first, place), row_format)
-            origin[:, number, place] = [getattr(sample, name) for name in ORIGIN_COLUMNS]
-            first += len(sample.tokens)
-    return RowArrays(encoded, origin)
+    def _close(self, index: int) -> None:
+        row = self._by_room.pop(index)[1]
+        del self._num_samples[row]
+        self.closed.append(row)
 
 
-def _encode_sample(
-    row: np.ndarray, sample: Sample, at: tuple[int, int], row_format: RowFormat
+def empty_rows(count: int, row_format: RowFormat, pad: int) -> np.ndarray:
+    """Rows (count, width) without a sample: `pad`, ignored, at position 0."""
+    rows = np.zeros((count, row_format.width), row_format.dtype)
+    clear_rows(rows, row_format, pad)
+    return rows
+
+
+def clear_rows(rows: np.ndarray, row_format: RowFormat, pad: int) -> None:
+    """Make `rows` what `empty_rows` gives."""
+    rows[...] = 0
+    rows[..., row_format.slices["tokens"]] = pad
+    rows[..., row_format.slices["labels"]] = row_format.ignore
+
+
+def encode_sample(
+    row: np.ndarray, sample: Sample, at: tuple[int, int], code: int, row_format: RowFormat
 ) -> None:
+    """Write `sample` into `row` (width,); `at` is (first token, number in the row).
+
+    `code` is the objective's code on disk: its index in the format's objectives, plus one.
+    """
     first, place = at
     slices, length = row_format.slices, len(sample.tokens)
     labels = np.where(sample.labels == IGNORE_INDEX, row_format.ignore, sample.labels)
@@ -92,11 +96,11 @@ def _encode_sample(
         row[slices[name].start + first : slices[name].start + first + length] = values
     row[slices["lengths"].start + place] = length
     row[slices["boundaries"].start + place] = sample.boundary
-    row[slices["objectives"].start + place] = sample.objective
+    row[slices["objectives"].start + place] = code
 
 
 def decode_row(row: np.ndarray, row_format: RowFormat) -> list[Sample]:
-    """The samples of one row (width,), without their origin; inverse of `encode_rows`."""
+    """The samples of one row (width,), without their origin; inverse of `encode_sample`."""
     parts = {name: row[place].astype(np.int32) for name, place in row_format.slices.items()}
     ignored = row[row_format.slices["labels"]] == row_format.ignore
     parts["labels"] = np.where(ignored, IGNORE_INDEX, parts["labels"])

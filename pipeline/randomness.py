@@ -8,6 +8,7 @@ integers of 64 bits, so that another implementation agrees bit for bit.
 from collections.abc import MutableSequence
 from enum import IntEnum
 from fractions import Fraction
+from functools import lru_cache
 from itertools import accumulate
 from typing import TypeVar
 
@@ -27,6 +28,12 @@ class Stream(IntEnum):
     PLACES = 2
     ORDER = 3
     FIRST_OBJECTIVE = 4
+    SINGLE = 5
+    NOISE = 6
+    REPLACE = 7
+    RANDOM_TOKENS = 8
+    OFFSET = 9
+    BOUND = 10
 
 
 def mix(value: int) -> int:
@@ -65,6 +72,15 @@ class Draws:
         assert 0 < bound <= 1 << 31, bound
         return self.bits32() * bound >> 32
 
+    def bits32_at(self, index: int) -> int:
+        """The high 32 bits of draw `index`, whatever was drawn before."""
+        return mix((self._state + (index + 1) * _GOLDEN) & _MASK64) >> 32
+
+    def below_at(self, index: int, bound: int) -> int:
+        """`below` with draw `index`, whatever was drawn before."""
+        assert 0 < bound <= 1 << 31, bound
+        return self.bits32_at(index) * bound >> 32
+
     def shuffle(self, items: MutableSequence[T]) -> None:
         """Fisher-Yates in place, from the last place down to the second."""
         for last in range(len(items) - 1, 0, -1):
@@ -72,15 +88,24 @@ class Draws:
             items[last], items[other] = items[other], items[last]
 
 
-def poisson_thresholds(mean: float, max_value: int) -> list[int]:
-    """Cumulative probabilities of Poisson(mean) truncated to 1..max_value, in units of 2**-32.
+def threshold(ratio: float) -> int:
+    """`ratio` in units of 2**-32, rounded down: a draw of 32 bits below it has this probability."""
+    return int(Fraction(str(ratio)) * (1 << 32))
 
-    Value v has entry v - 1; the last entry is 2**32. Computed with exact fractions, so the same on
-    every machine. A draw u of 32 bits means the first value whose entry is above u.
+
+@lru_cache(maxsize=64)
+def length_thresholds(law: str, mean: float, max_value: int) -> tuple[int, ...]:
+    """Cumulative probabilities of span lengths 1..max_value, in units of 2**-32.
+
+    `law` is "poisson" (weights of Poisson(mean) from 1 on, so that zero is never drawn) or
+    "geometric" (success probability 1 / mean), truncated and renormalised. Value v has entry v - 1;
+    the last entry is 2**32. Computed with exact fractions, so the same on every machine. A draw u
+    of 32 bits means the first value whose entry is above u.
     """
-    rate, weight, weights = Fraction(str(mean)), Fraction(1), []
-    for value in range(1, max_value + 1):
-        weight = weight * rate / value
-        weights.append(weight)
+    rate = Fraction(str(mean))
+    weights = [Fraction(1)]
+    for value in range(2, max_value + 1):
+        factor = rate / value if law == "poisson" else max(Fraction(0), 1 - 1 / rate)
+        weights.append(weights[-1] * factor)
     total = sum(weights)
-    return [int(part * (1 << 32) / total) for part in accumulate(weights)]
+    return tuple(int(part * (1 << 32) / total) for part in accumulate(weights))

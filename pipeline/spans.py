@@ -1,37 +1,22 @@
-"""windows -> spans: one function per objective, in one table.
+"""windows -> spans: how each objective chooses what to hide, one window at a time.
 
-Stands between the windows and `assemble.py`. A sampler sees the window, its configuration and its
-draws, and returns half-open, non-overlapping spans of maskable tokens in the order of part B.
+Stands between the windows and `assemble.py`. A sampler sees the window, its configuration and the
+document's key, and returns half-open, ascending spans that do not overlap. These plain functions
+are the definition; `batched.py` and `compiled.py` do the same for many windows, bit for bit.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import lru_cache
 from itertools import pairwise
 
-from pipeline.randomness import Draws, Stream, poisson_thresholds
+from pipeline.randomness import Draws, Stream, length_thresholds, threshold
 from schemas.build_config import ObjectiveConfig
 from schemas.samples import Span, Window
 
 MIN_MASKABLE_TOKENS = 2
-"""A window with fewer maskable tokens is no sample: nothing would be kept beside a span."""
+"""A window with fewer maskable tokens and no prompt is no sample: nothing would be kept."""
 
 SpanSampler = Callable[[Window, ObjectiveConfig, int], list[Span]]
-
-
-def draw_spans(
-    window: Window, objective: ObjectiveConfig, key: int, shuffle: bool = True
-) -> list[Span]:
-    """Spans of one window in the order of part B: shuffled, or left to right.
-
-    A pure function of its arguments; `key` is the document's key (`randomness.document_key`).
-    At least one token is masked. The window must have `MIN_MASKABLE_TOKENS` maskable tokens.
-    """
-    assert window.last - window.first >= MIN_MASKABLE_TOKENS, "window too short for a span"
-    spans = sorted(SAMPLERS[objective.kind](window, objective, key))
-    if shuffle:
-        Draws(key, window.number, Stream.ORDER).shuffle(spans)
-    return spans
 
 
 def target_tokens(window_tokens: int, mask_ratio: float) -> int:
@@ -40,11 +25,12 @@ def target_tokens(window_tokens: int, mask_ratio: float) -> int:
 
 
 def sample_blanks(window: Window, objective: ObjectiveConfig, key: int) -> list[Span]:
-    """Short blanks (GLM's [MASK] objective): Poisson lengths, a kept token between neighbours.
+    """Short spans of drawn lengths, with a kept token between neighbours (GLM's blanks).
 
-    Lengths are drawn until `target_tokens` are covered. A length that does not fit is shortened to
-    the longest that leaves one kept token between spans, and one in all; in windows of 32 tokens
-    and more that does not happen in practice. Places as in the reference (blocklm_utils.py:103).
+    Lengths are drawn until `target_tokens` are covered; with probability `single_span_ratio` there
+    is one span alone. A length that does not fit is shortened to the longest that leaves one kept
+    token between spans, and one in all; in windows of 32 tokens and more that does not happen in
+    practice. Places as in the reference (blocklm_utils.py:103).
     """
     maskable = window.last - window.first
     lengths = _draw_lengths(window, objective, key, maskable)
@@ -60,8 +46,13 @@ def sample_blanks(window: Window, objective: ObjectiveConfig, key: int) -> list[
 
 def _draw_lengths(window: Window, objective: ObjectiveConfig, key: int, maskable: int) -> list[int]:
     draws = Draws(key, window.number, Stream.LENGTHS)
-    thresholds = _thresholds(objective.mean_span_tokens, objective.max_span_tokens)
+    single = Draws(key, window.number, Stream.SINGLE).bits32()
+    thresholds = length_thresholds(
+        objective.span_lengths, objective.mean_span_tokens, objective.max_span_tokens
+    )
     target = target_tokens(len(window.tokens), objective.mask_ratio)
+    if single < threshold(objective.single_span_ratio):
+        target = 1
     lengths: list[int] = []
     masked = 0
     while masked < target:
@@ -71,12 +62,7 @@ def _draw_lengths(window: Window, objective: ObjectiveConfig, key: int, maskable
         length = min(bisect_right(thresholds, draws.bits32()) + 1, room)
         lengths.append(length)
         masked += length
-    return lengths
-
-
-@lru_cache(maxsize=64)
-def _thresholds(mean: float, max_value: int) -> list[int]:
-    return poisson_thresholds(mean, max_value)
+    return lengths or [1]
 
 
 def sample_sentences(window: Window, objective: ObjectiveConfig, key: int) -> list[Span]:
@@ -91,7 +77,7 @@ def sample_sentences(window: Window, objective: ObjectiveConfig, key: int) -> li
             break
         spans.append(sentence)
         masked += sentence.stop - sentence.start
-    return spans
+    return sorted(spans)
 
 
 def sample_document(window: Window, objective: ObjectiveConfig, key: int) -> list[Span]:
@@ -104,23 +90,33 @@ def sample_document(window: Window, objective: ObjectiveConfig, key: int) -> lis
     return [Span(start, start + length)]
 
 
-SAMPLERS: dict[str, SpanSampler] = {
-    "blank": sample_blanks,
-    "sentence": sample_sentences,
-    "document": sample_document,
-    "masked_lm": sample_blanks,
-}
-"""Kind of an objective -> its sampler; the one place to add an objective."""
+def sample_suffix(window: Window, objective: ObjectiveConfig, key: int) -> list[Span]:
+    """The window's end, eos included, from a place that leaves `min_span_ratio`..1 of it hidden.
 
-
-def max_sample_tokens(window_tokens: int, objective: ObjectiveConfig) -> int:
-    """Upper bound on the length of a sample from a window of at most `window_tokens`.
-
-    Each span adds a mask and a start token; a sampler takes no span once the target is reached, so
-    there are at most as many spans as target tokens, and one for a document span.
+    At least one token of text is hidden, and one of text or the whole prompt stays.
     """
-    if objective.kind == "masked_lm":
-        return window_tokens
-    if objective.kind == "document":
-        return window_tokens + 2
-    return window_tokens + 2 * target_tokens(window_tokens, objective.mask_ratio)
+    size = len(window.tokens)
+    longest = size - (window.first if window.prompt else window.first + 1)
+    shortest = max(size - window.last + 1, int(objective.min_span_ratio * size))
+    shortest = min(shortest, longest)
+    length = shortest + Draws(key, window.number, Stream.LENGTHS).below(longest - shortest + 1)
+    return [Span(size - length, size)]
+
+
+def sample_completion(window: Window, objective: ObjectiveConfig, key: int) -> list[Span]:
+    """Everything behind [CLS] and the prompt, eos included; nothing is drawn."""
+    return [Span(max(window.first, 1), len(window.tokens))]
+
+
+def sample_tokens(window: Window, objective: ObjectiveConfig, key: int) -> list[Span]:
+    """Single tokens, `target_tokens` of them chosen uniformly without replacement (BERT).
+
+    One token stays at least. A partial Fisher-Yates from the front: draw i exchanges place i.
+    """
+    places = list(range(window.first, window.last))
+    draws = Draws(key, window.number, Stream.PLACES)
+    count = min(target_tokens(len(window.tokens), objective.mask_ratio), max(1, len(places) - 1))
+    for first in range(count):
+        other = first + draws.below(len(places) - first)
+        places[first], places[other] = places[other], places[first]
+    return [Span(place, place + 1) for place in sorted(places[:count])]

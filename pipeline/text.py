@@ -6,50 +6,71 @@ call, which is twice as fast as one call per document and gives the same ids.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.documents import Document
 from pipeline.sentences import Splitter
-from pipeline.tokens import Tokenizer
+from pipeline.tokenizer import Tokenizer, cut_units
 
-_ENCODE_CHARACTERS = 1 << 19
+BATCH_CHARACTERS = 1 << 20
+"""Characters that are held and tokenized together, unless one document has more."""
 
 
 @dataclass(frozen=True, slots=True)
-class TokenizedDocument:
-    """A document's ids (int32, without special tokens) and the ascending ends of its sentences."""
+class TokenBatch:
+    """The tokens of `documents` (d of them), one after another, without special tokens.
 
-    document: Document
+    Document i has `tokens[edges[i]:edges[i + 1]]` (int32), the first `prompts[i]` of which are its
+    prompt. `sentence_ends` ascend in the coordinates of `tokens`, each once; every end of a
+    document and of a prompt is among them.
+    """
+
+    documents: list[Document]
     tokens: NDArray[np.int32]
+    edges: NDArray[np.int64]
+    prompts: NDArray[np.int64]
     sentence_ends: NDArray[np.int64]
 
 
 def tokenize_documents(
     documents: Iterable[Document], splitter: Splitter, tokenizer: Tokenizer
-) -> Iterator[TokenizedDocument]:
-    """Each document split and tokenized, in order; holds about half a million characters."""
-    waiting: list[tuple[Document, list[str]]] = []
+) -> Iterator[TokenBatch]:
+    """The documents split and tokenized, in order, about a million characters at a time."""
+    waiting: list[Document] = []
     characters = 0
     for document in documents:
-        text = document.text
-        waiting.append((document, [text[start:stop] for start, stop in splitter.spans(text)]))
-        characters += len(text)
-        if characters >= _ENCODE_CHARACTERS:
-            yield from _encode(waiting, tokenizer)
+        waiting.append(document)
+        characters += len(document.prompt) + len(document.text)
+        if characters >= BATCH_CHARACTERS:
+            yield _encode(waiting, splitter, tokenizer)
             waiting, characters = [], 0
-    yield from _encode(waiting, tokenizer)
+    if waiting:
+        yield _encode(waiting, splitter, tokenizer)
 
 
-def _encode(
-    waiting: list[tuple[Document, list[str]]], tokenizer: Tokenizer
-) -> Iterator[TokenizedDocument]:
-    tokens, counts = tokenizer.encode([text for _, sentences in waiting for text in sentences])
-    edges = np.concatenate(([0], np.cumsum(counts)))
-    bounds = pairwise([0, *accumulate(len(sentences) for _, sentences in waiting)])
-    for (document, _), (low, high) in zip(waiting, bounds, strict=True):
-        start, stop = edges[low], edges[high]
-        ends = np.unique(edges[low + 1 : high + 1] - start)
-        yield TokenizedDocument(document, tokens[start:stop], ends[ends > 0])
+def _encode(documents: list[Document], splitter: Splitter, tokenizer: Tokenizer) -> TokenBatch:
+    units: list[str] = []
+    stops = [0]
+    for document in documents:
+        for text, opening in _parts(document, tokenizer.opening):
+            if text:
+                units += cut_units(text, splitter.spans(text), opening)
+            stops.append(len(units))
+    tokens, counts = tokenizer.encode(units)
+    ends = np.concatenate(([0], np.cumsum(counts)))
+    parts = ends[stops]
+    edges = parts[::2]
+    return TokenBatch(
+        documents, tokens, edges, parts[1::2] - edges[:-1], np.unique(ends[1:][counts > 0])
+    )
+
+
+def _parts(document: Document, opening: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """(prompt, its opening) and (text, its opening): as written, white space between them kept."""
+    prompt, text = document.prompt, document.text
+    if not prompt:
+        return ("", opening), (text, opening)
+    between = prompt[len(prompt.rstrip()) :] + text[: len(text) - len(text.lstrip())]
+    return (prompt, opening), (text, between or opening)

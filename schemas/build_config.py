@@ -14,26 +14,42 @@ from schemas.objectives import MASK_TOKENS
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
-    """How one objective draws its spans; `kind` names the function in `pipeline/spans.py`.
+    """How one objective draws its spans; `kind` is a key of `pipeline.objectives.OBJECTIVES`.
 
-    `share` is the objective's part of the samples, relative to the sum over all objectives.
-    The other keys are read by the kinds that need them (docs/design.md, Objectives).
+    `share` is the objective's part of the samples or tokens (`build.mix_by`), relative to the sum
+    over all objectives. The other keys are read by the kinds that need them (docs/objectives.md).
     """
 
     kind: str
     share: float = bounded(1.0, 0.0)
     mask: str = choice("mask", *MASK_TOKENS)
     mask_ratio: float = bounded(0.15, 0.0, 0.5)
+    span_lengths: str = choice("poisson", "poisson", "geometric")
     mean_span_tokens: float = bounded(3.0, 0.1, 100.0)
     max_span_tokens: int = bounded(39, 1, 1000)
     min_span_ratio: float = bounded(0.5, 0.0, 1.0)
+    single_span_ratio: float = bounded(0.0, 0.0, 1.0)
+    noise_ratio: float = bounded(0.0, 0.0, 1.0)
+    random_positions: bool = False
+    replace_ratio: float = bounded(1.0, 0.0, 1.0)
+    random_ratio: float = bounded(0.0, 0.0, 1.0)
+    samples_per_window: int = bounded(1, 1, 64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerConfig:
-    """An existing SentencePiece model (`path`), or how to train one on the training documents."""
+    """An existing tokenizer (`path`), or how to train SentencePiece on the training documents.
+
+    `path` is a SentencePiece model, a `tokenizer.json`, a WordPiece `vocab.txt`, or a folder with
+    one of them or with `vocab.json` and `merges.txt`. `layout` names GLM's special-token ids over
+    it (`pipeline.layouts.LAYOUTS`); empty takes the one that fits. `sentinels` is the number of
+    sentinel pairs behind the vocabulary. `lower_case` is for WordPiece alone.
+    """
 
     path: str = ""
+    layout: str = ""
+    sentinels: int = bounded(0, 0, 10_000)
+    lower_case: bool = True
     vocab_size: int = bounded(32000, 300, 500_000)
     sample_characters: int = bounded(20_000_000, 1000)
 
@@ -54,14 +70,24 @@ class BuildConfig:
     add_cls: bool = True
     add_eos: bool = True
     shuffle_spans: bool = True
+    block_positions: bool = True
+    sentinels: bool = False
+    short_window_ratio: float = bounded(0.0, 0.0, 1.0)
+    mix_by: str = choice("samples", "samples", "tokens")
     heldout_ratio: float = bounded(0.01, 0.0, 0.9)
     max_bad_ratio: float = bounded(0.01, 0.0, 1.0)
     item_bytes: int = bounded(64 * 2**20, 1024)
     shard_rows: int = bounded(65536, 1)
     record_batch_rows: int = bounded(4096, 1)
     splitter: str = "train"
+    splitter_by: str = choice("script", "script", "field", "fixed")
+    encoding: str = "utf-8"
+    text_unit: str = choice("file", "file", "line", "paragraph")
     id_field: str = "id"
     text_field: str = "text"
+    prompt_field: str = "prompt"
+    completion_field: str = "completion"
+    language_field: str = "language"
     duplicate_ids: str = choice("error", "error", "suffix")
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
     objective: dict[str, ObjectiveConfig] = field(default_factory=_default_objectives)

@@ -19,7 +19,9 @@ class SpecialTokens:
     """Ids of GLM's special tokens in one vocabulary.
 
     `start` opens a span in part B and `end` is its last label; `mask`, `gmask` and `smask` stand
-    for a blank, a document span and a sentence; `pad` fills rows and is never attended to.
+    for a blank, a document span and a sentence; `noise` (the reference's dBLOCK) replaces inputs of
+    part B; `pad` fills rows and is never attended to. `num_sentinels` pairs of a mask and a start
+    token stand from `first_sentinel` on, mask first.
     """
 
     pad: int
@@ -30,11 +32,36 @@ class SpecialTokens:
     smask: int
     start: int
     end: int
+    noise: int
+    first_sentinel: int
+    num_sentinels: int = 0
+
+    @property
+    def ids_stop(self) -> int:
+        """One behind the last sentinel."""
+        return self.first_sentinel + 2 * self.num_sentinels
 
     def mask_id(self, name: str) -> int:
         """Id of the mask token called `name` (a key of `MASK_TOKENS`)."""
         assert name in MASK_TOKENS, name
         return int(getattr(self, name))
+
+    def sentinel(self, index: int) -> tuple[int, int]:
+        """(mask, start) of span `index` in the order of part B; span 0 has the plain ones."""
+        assert 0 <= index <= self.num_sentinels, index
+        if index == 0:
+            return self.mask, self.start
+        first = self.first_sentinel + 2 * (index - 1)
+        return first, first + 1
+
+    def ids(self, vocab_size: int) -> list[int]:
+        """All special ids below `vocab_size`, ascending, each once."""
+        names = self.to_mapping()
+        sentinels = range(self.first_sentinel, self.ids_stop)
+        plain = {
+            id for name, id in names.items() if name not in ("first_sentinel", "num_sentinels")
+        }
+        return sorted(id for id in plain | set(sentinels) if 0 <= id < vocab_size)
 
     def to_mapping(self) -> dict[str, int]:
         """Name -> id, in declaration order."""

@@ -36,6 +36,7 @@ class Window:
     `tokens` is int32. `first` is the index of its first maskable token (1 after [CLS]) and `last`
     the end of the maskable range; `sentence_ends` are the ends of its sentences, ascending, in the
     window's own coordinates, the last one equal to `last`. `start`, `stop` count document tokens.
+    The tokens before `first` that are not [CLS] are `prompt` tokens of a prompt.
     """
 
     tokens: NDArray[np.int32]
@@ -45,6 +46,7 @@ class Window:
     number: int
     start: int
     stop: int
+    prompt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ from schemas.objectives import SpecialTokens
 TINY = ModelConfig(
     num_layers=2, hidden_size=16, num_attention_heads=2, max_sequence_length=24, vocab_size=32
 )
-SPECIAL = SpecialTokens(pad=0, cls=1, eos=2, mask=3, gmask=4, smask=5, start=6, end=7)
+SPECIAL = SpecialTokens(
+    pad=0, cls=1, eos=2, mask=3, gmask=4, smask=5, start=6, end=7, noise=8, first_sentinel=-1
+)
 
 
 def tiny_glm(seed: int = 1, config: ModelConfig = TINY) -> GLM:

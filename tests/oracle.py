@@ -22,9 +22,6 @@ UNSUPPORTED = {
 }
 """File, or file/section, of model-side reference numbers -> the variant we do not have yet."""
 
-UNSUPPORTED_VARIANTS = {"no_block_positions", "sentinels", "prefix"}
-"""Variants in sample_cases.json that are not built yet."""
-
 
 def oracle_path(name: str) -> Path:
     """The file `name` in the folder `BLANKSTREAM_ORACLE_DIR`, or in `tests/data/oracle`."""

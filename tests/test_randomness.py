@@ -10,8 +10,8 @@ from pipeline.randomness import (
     Stream,
     document_key,
     hash_fraction,
+    length_thresholds,
     mix,
-    poisson_thresholds,
 )
 from tests.strategies import KEYS
 
@@ -56,8 +56,8 @@ def test_shuffle_reaches_every_order_equally_often() -> None:
     assert sum((count - 1000) ** 2 / 1000 for count in orders.values()) < 25
 
 
-def test_poisson_thresholds_are_those_of_the_truncated_law() -> None:
-    thresholds = poisson_thresholds(3.0, 39)
+def test_length_thresholds_are_those_of_the_truncated_law() -> None:
+    thresholds = length_thresholds("poisson", 3.0, 39)
     lengths = range(1, 40)
     shares = [(high - low) / 2**32 for low, high in zip([0, *thresholds], thresholds, strict=False)]
     mean = sum(length * share for length, share in zip(lengths, shares, strict=True))

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.randomness import document_key, poisson_thresholds
-from pipeline.spans import SAMPLERS, draw_spans, max_sample_tokens, target_tokens
+from pipeline.objectives import OBJECTIVES as TABLE
+from pipeline.objectives import draw_spans
+from pipeline.randomness import document_key, length_thresholds
+from pipeline.spans import target_tokens
 from schemas.build_config import ObjectiveConfig
 from schemas.samples import Span, Window
 from tests.strategies import KEYS, OBJECTIVES, windows
@@ -24,14 +26,15 @@ def plain_window(length: int, number: int = 0) -> Window:
 
 
 @given(windows(), OBJECTIVES, KEYS, st.booleans())
-def test_spans_lie_in_the_maskable_range_and_never_overlap(
+def test_spans_lie_behind_the_prompt_and_never_overlap(
     window: Window, objective: ObjectiveConfig, key: int, shuffle: bool
 ) -> None:
     spans = draw_spans(window, objective, key, shuffle)
     ascending = sorted(spans)
+    has_eos = TABLE[objective.kind].form.name in ("prefix", "next_token", "prefix_lm")
     assert spans
     assert ascending[0].start >= window.first
-    assert ascending[-1].stop <= window.last
+    assert ascending[-1].stop <= (len(window.tokens) if has_eos else window.last)
     assert all(span.start < span.stop for span in spans)
     assert all(a.stop <= b.start for a, b in itertools.pairwise(ascending))
     assert shuffle or spans == ascending
@@ -42,10 +45,10 @@ def test_blanks_keep_a_token_between_neighbours_and_cover_the_target(
     window: Window, mask_ratio: float, mean: float, key: int
 ) -> None:
     objective = ObjectiveConfig(kind="blank", mask_ratio=mask_ratio, mean_span_tokens=mean)
-    spans = sorted(draw_spans(window, objective, key))
+    spans = sorted(draw_spans(window, objective, key, True))
     masked = sum(span.stop - span.start for span in spans)
     assert all(a.stop < b.start for a, b in itertools.pairwise(spans))
-    assert masked < window.last - window.first
+    assert masked < window.last - window.first + (window.prompt > 0)
     # Tiny windows with a framing that counts towards the target can keep only one token.
     room = (window.last - window.first) // 2
     assert masked >= min(int(mask_ratio * len(window.tokens)), room)
@@ -53,7 +56,7 @@ def test_blanks_keep_a_token_between_neighbours_and_cover_the_target(
 
 @given(windows(min_maskable=2), KEYS)
 def test_blanks_of_glm_cover_at_least_15_percent(window: Window, key: int) -> None:
-    spans = draw_spans(window, BLANK, key)
+    spans = draw_spans(window, BLANK, key, True)
     masked = sum(span.stop - span.start for span in spans)
     assert masked >= int(0.15 * len(window.tokens))
 
@@ -62,7 +65,7 @@ def test_blanks_of_glm_cover_at_least_15_percent(window: Window, key: int) -> No
 def test_sentence_spans_are_whole_sentences_and_reach_the_target(window: Window, key: int) -> None:
     edges = [window.first, *window.sentence_ends.tolist()]
     sentences = {Span(a, b) for a, b in itertools.pairwise(edges)}
-    spans = draw_spans(window, ObjectiveConfig(kind="sentence"), key)
+    spans = draw_spans(window, ObjectiveConfig(kind="sentence"), key, True)
     masked = sum(span.stop - span.start for span in spans)
     assert set(spans) <= sentences
     assert masked >= int(0.15 * len(window.tokens)) or len(spans) == len(sentences)
@@ -75,33 +78,24 @@ def test_a_document_span_is_at_least_its_share_of_the_window(
     window: Window, min_span_ratio: float, key: int
 ) -> None:
     objective = ObjectiveConfig(kind="document", min_span_ratio=min_span_ratio)
-    (span,) = draw_spans(window, objective, key)
+    (span,) = draw_spans(window, objective, key, True)
     maskable = window.last - window.first
     assert span.stop - span.start >= min(int(min_span_ratio * len(window.tokens)), maskable)
-
-
-@given(windows(), OBJECTIVES, KEYS)
-def test_no_sample_is_longer_than_its_bound(
-    window: Window, objective: ObjectiveConfig, key: int
-) -> None:
-    spans = draw_spans(window, objective, key)
-    length = len(window.tokens) + 2 * len(spans) * (objective.kind != "masked_lm")
-    assert length <= max_sample_tokens(len(window.tokens), objective)
 
 
 @given(windows(), OBJECTIVES, KEYS)
 def test_the_same_key_gives_the_same_spans(
     window: Window, objective: ObjectiveConfig, key: int
 ) -> None:
-    assert draw_spans(window, objective, key) == draw_spans(window, objective, key)
+    assert draw_spans(window, objective, key, True) == draw_spans(window, objective, key, True)
 
 
 def test_span_lengths_follow_the_truncated_poisson_law() -> None:
     counts: Counter[int] = Counter()
     for number in range(300):
-        spans = draw_spans(plain_window(510, number), BLANK, document_key(1, 0, "law"))
+        spans = draw_spans(plain_window(510, number), BLANK, document_key(1, 0, "law"), True)
         counts.update(span.stop - span.start for span in spans)
-    total, thresholds = sum(counts.values()), [0, *poisson_thresholds(3.0, 39)]
+    total, thresholds = sum(counts.values()), [0, *length_thresholds("poisson", 3.0, 39)]
     expected = [total * (b - a) / 2**32 for a, b in itertools.pairwise(thresholds)]
     chi_square = sum((counts[n + 1] - expected[n]) ** 2 / expected[n] for n in range(8))
     assert total > 7000
@@ -109,13 +103,13 @@ def test_span_lengths_follow_the_truncated_poisson_law() -> None:
 
 
 def test_blank_places_reach_both_ends_of_the_window() -> None:
-    spans = [sorted(draw_spans(plain_window(40, number), BLANK, 7)) for number in range(400)]
+    spans = [sorted(draw_spans(plain_window(40, number), BLANK, 7, True)) for number in range(400)]
     assert min(span[0].start for span in spans) == 1
     assert max(span[-1].stop for span in spans) == 41
 
 
 @pytest.mark.parametrize("length", [2, 3, 4, 7])
 def test_short_windows_still_give_a_sample(length: int) -> None:
-    for kind in SAMPLERS:
-        spans = draw_spans(plain_window(length), ObjectiveConfig(kind=kind), 5)
+    for kind in TABLE:
+        spans = draw_spans(plain_window(length), ObjectiveConfig(kind=kind), 5, True)
         assert spans, kind

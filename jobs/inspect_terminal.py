@@ -1,0 +1,224 @@
+"""A row in the terminal: text with its blanks in colour, both parts, the arrays and the mask.
+
+Used by `blankstream inspect`. What is long is shortened and says by how much, unless everything is
+asked for.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from jobs.attention_picture import block_picture, pixel_token
+from jobs.inspect import RowView
+from jobs.sample_view import Run, SampleView
+
+_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#8c9eff", "#ff8a50", "#cc79a7")
+"""Told apart by colour-blind readers (Okabe and Ito), and numbered wherever they stand."""
+
+_MASK_COLUMNS = 40
+_LONG_TEXT, _LONG_RUN = 900, 120
+_LONG_SAMPLE, _MOST_COLUMNS = 48, 64
+_MOST_SPANS = 8
+
+
+def render_row(view: RowView, everything: bool = False) -> RenderableType:
+    """The row for a terminal; with `everything` no text, span or token is left out."""
+    title = (
+        f"{view.split} row {view.row}: row {view.index} of {view.shard}, pass {view.pass_number}; "
+        f"{len(view.samples)} samples, {view.used_tokens} of {view.row_tokens} tokens used"
+    )
+    parts: list[RenderableType] = [Text(title, style="bold")]
+    for number, sample in enumerate(view.samples):
+        parts.append(_render_sample(number, sample, everything))
+    return Group(*parts)
+
+
+def _render_sample(number: int, view: SampleView, everything: bool) -> RenderableType:
+    origin, boundary = view.origin, view.sample.boundary
+    masks = f", mask token {' '.join(view.masks[:3])}" if view.masks else ""
+    sizes = (
+        f"part A {boundary} + part B {view.length - boundary} = {view.length} tokens; "
+        f"{len(view.spans)} spans hide {view.num_hidden} of {len(view.window)} tokens"
+    )
+    heading = [
+        Text(f"\nsample {number}: {view.name}", style="bold underline"),
+        Text(f"kind {view.rules.objective.kind}{masks}; {sizes}"),
+        Text(
+            f"document {origin.document} ({origin.source}, bytes {origin.start}..{origin.stop}), "
+            f"window {origin.window}, tokens {origin.first_token}..{origin.stop_token}"
+        ),
+    ]
+    body: list[tuple[str, RenderableType]] = [("text", _runs(view.text(), everything))]
+    if boundary:
+        body.append(("part A, as the model reads it", _runs(view.part_a(), everything)))
+    body.append((_spans_title(view), _spans(view, everything)))
+    body.append(("tokens", TokenLines(view, everything)))
+    body.append(("who sees whom: a line looks at the columns that are filled", _mask(view)))
+    parts: list[RenderableType] = [*heading]
+    for name, content in body:
+        parts += [Text(f"\n{name}", style="bold"), Padding(content, (0, 0, 0, 2))]
+    return Group(*parts)
+
+
+def _style(span: int) -> str:
+    return f"black on {_COLOURS[(span - 1) % len(_COLOURS)]}" if span else ""
+
+
+def _runs(runs: Sequence[Run], everything: bool) -> Text:
+    """Runs one after another; a number stands behind each span."""
+    total, text = sum(len(run.text) for run in runs), Text()
+    for span, group in groupby(runs, key=lambda run: run.span):
+        for run in group:
+            shown = run.text if everything or total < _LONG_TEXT else _shortened(run.text)
+            if run.is_special and not span:
+                text.append(shown, style="bold")
+            else:
+                text.append(shown, style=_style(span))
+        if span:
+            text.append(f" {span} ", style=f"bold {_style(span)}")
+    return text
+
+
+def _shortened(text: str) -> str:
+    left_out = len(text) - _LONG_RUN
+    if left_out <= 0:
+        return text
+    half = _LONG_RUN // 2
+    return f"{text[:half]} … {left_out} characters … {text[-half:]}"
+
+
+def _spans_title(view: SampleView) -> str:
+    if view.sample.boundary == view.length:
+        return "no part B: predicted where it stands"
+    return "part B in its order: what is read, and what is predicted for it"
+
+
+def _spans(view: SampleView, everything: bool) -> Text:
+    text = Text()
+    shown = view.spans if everything else view.spans[:_MOST_SPANS]
+    for span in shown:
+        fate = f" ({view.fate(span)})" if view.sample.boundary == view.length else ""
+        text.append(f" {span.number} ", style=f"bold {_style(span.number)}").append(" ")
+        text.append_text(_plain(view.reads(span), everything)).append(f"{fate}  →  ")
+        text.append_text(_plain(view.predicts(span), everything)).append("\n")
+    left_out = len(view.spans) - len(shown)
+    text.append(f"… and {left_out} more spans; --tokens shows them\n" if left_out else "")
+    text.rstrip()
+    return text
+
+
+def _plain(runs: Iterable[Run], everything: bool) -> Text:
+    text = Text()
+    for run in runs:
+        shown = run.text if everything else _shortened(run.text)
+        text.append(shown, style="bold" if run.is_special else "")
+    return text
+
+
+def _mask(view: SampleView) -> Text:
+    """The picture under a ruler; a column has the colour of the span that it belongs to."""
+    owners, boundary, length = view.owners.tolist(), view.sample.boundary, view.length
+    lines = block_picture(length, boundary, _MASK_COLUMNS)
+    size = len(lines[0])
+    tokens = [pixel_token(pixel, size, length) for pixel in range(size)]
+    text = Text()
+    for token in tokens:
+        owner = owners[token]
+        name = str(owner % 10) if owner else "AB"[token >= boundary]
+        text.append(name, style=_style(owner) or "dim")
+    for line in lines:
+        text.append("\n")
+        for cell, token in zip(line, tokens, strict=True):
+            style = _style(owners[token]).removeprefix("black on ") if token >= boundary else ""
+            text.append(cell, style=style)
+    return text
+
+
+class TokenLines:
+    """The arrays of a sample, a column for a token, in as many lines as the terminal is narrow."""
+
+    _ROWS = ("index", "token", "label", "position", "block position")
+
+    def __init__(self, view: SampleView, everything: bool) -> None:
+        self._view = view
+        self._columns = list(_all_columns(view))
+        self._places = shown_places(view, everything)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Lines of whole columns; a gap says how many tokens it leaves out."""
+        room = options.max_width - len(self._ROWS[-1]) - 2
+        line: list[list[Text]] = []
+        used = 0
+        for column in self._shown():
+            width = max(cell.cell_len for cell in column) + 1
+            if line and used + width > room:
+                yield self._joined(line)
+                line, used = [], 0
+            line.append(column)
+            used += width
+        yield self._joined(line)
+
+    def _shown(self) -> Iterator[list[Text]]:
+        expected = 0
+        for place in [*self._places, len(self._columns)]:
+            if place > expected:
+                yield [Text(f"…{place - expected}…", style="dim")] + [Text("")] * 4
+            if place < len(self._columns):
+                yield self._columns[place]
+            expected = place + 1
+
+    def _joined(self, line: Sequence[list[Text]]) -> Text:
+        text = Text(no_wrap=True, overflow="crop")
+        for row, name in enumerate(self._ROWS):
+            text.append(f"{name:<{len(self._ROWS[-1])}} ", style="dim")
+            for column in line:
+                cell, width = column[row], max(part.cell_len for part in column)
+                text.append_text(cell).append(" " * (width - cell.cell_len + 1))
+            text.append("\n")
+        return text
+
+
+def _all_columns(view: SampleView) -> Iterator[list[Text]]:
+    sample = view.sample
+    owners, label_owners = view.owners.tolist(), view.label_owners.tolist()
+    for place, (piece, label) in enumerate(zip(view.pieces, view.labels, strict=True)):
+        part = "A" if place < sample.boundary else "B"
+        yield [
+            Text(f"{part}{place}", style="dim"),
+            Text(_cell(piece), style=_style(owners[place])),
+            Text(
+                _cell(label) if label else "·", style=_style(label_owners[place]) if label else ""
+            ),
+            Text(str(int(sample.positions[place]))),
+            Text(str(int(sample.block_positions[place]))),
+        ]
+
+
+def _cell(piece: str) -> str:
+    shown = piece.replace("\n", "↵").replace("\t", "⇥")
+    return shown if cell_len(shown) <= 24 else f"{shown[:22]}…"
+
+
+def shown_places(view: SampleView, everything: bool) -> list[int]:
+    """Places of the tokens to show: all of a short sample, else what lies around blanks and at the
+    ends of spans, from the front of each part."""
+    length, boundary = view.length, view.sample.boundary
+    if everything or length <= _LONG_SAMPLE:
+        return list(range(length))
+    near = {0, 1, boundary - 1, boundary, boundary + 1, length - 1}
+    for span in view.spans:
+        for start, stop in (span.blank, span.inputs):
+            if stop > start:
+                near |= {*range(start - 2, min(start + 7, stop + 2)), stop - 2, stop - 1, stop}
+    inside = sorted(place for place in near if 0 <= place < length)
+    part_a = [place for place in inside if place < boundary]
+    part_b = [place for place in inside if place >= boundary]
+    half = _MOST_COLUMNS // 2
+    return (
+        part_a[: max(half, _MOST_COLUMNS - len(part_b))]
+        + part_b[: max(half, _MOST_COLUMNS - len(part_a))]
+    )

@@ -1,0 +1,239 @@
+"""sample -> what a person looks at: the text it came from, its spans, and where each one stands.
+
+Stands between `pipeline/packing.py`, which reads samples out of a row, and the two pictures of a
+row, `inspect_terminal.py` and `inspect_page.py`. All text that leaves this module is `visible`.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.assemble import Rules, Tokens
+from pipeline.objectives import IN_PLACE, NEXT_TOKEN, OBJECTIVES, PREFIX, PREFIX_LM, SENTINELS
+from pipeline.tokenizer import Tokenizer
+from schemas.objectives import IGNORE_INDEX
+from schemas.samples import Sample, Span
+
+_JOINERS = "\u200c\u200d"
+"""Format characters that scripts and emoji need to look right; they move nothing."""
+
+
+class Origin(NamedTuple):
+    """Where a sample comes from: `start`, `stop` are bytes of the decompressed source, half-open;
+    `first_token`, `stop_token` tokens of the document, [CLS] and eos not counted."""
+
+    document: str
+    source: str
+    start: int
+    stop: int
+    window: int
+    first_token: int
+    stop_token: int
+
+
+class Run(NamedTuple):
+    """A stretch of text: of span number `span`, 0 for none; or one special token."""
+
+    text: str
+    span: int = 0
+    is_special: bool = False
+
+
+class SpanView(NamedTuple):
+    """Where one span is, as half-open ranges: `hidden` in the window, the others in the sample.
+
+    `blank` is what stands for it in part A, `inputs` its tokens of part B, both perhaps empty;
+    `labels` is where it is predicted. Numbers count from 1 in the order of part B.
+    """
+
+    number: int
+    hidden: Span
+    blank: Span
+    inputs: Span
+    labels: Span
+
+
+@dataclass(frozen=True)
+class SampleView:
+    """One sample with all that is needed to show it; `window` is the restored text's tokens."""
+
+    name: str
+    rules: Rules
+    sample: Sample
+    origin: Origin
+    window: Tokens
+    spans: tuple[SpanView, ...]
+    tokenizer: Tokenizer
+
+    @property
+    def form(self) -> str:
+        """Name of the sample's form (`pipeline.objectives.Form`)."""
+        return OBJECTIVES[self.rules.objective.kind].form.name
+
+    @property
+    def length(self) -> int:
+        """Tokens of part A and part B together."""
+        return len(self.sample.tokens)
+
+    @property
+    def num_hidden(self) -> int:
+        """Tokens of the window that are to be predicted."""
+        return sum(span.hidden.stop - span.hidden.start for span in self.spans)
+
+    @property
+    def owners(self) -> NDArray[np.int64]:
+        """(length,): number of the span that each input belongs to, 0 for none."""
+        places = [(part, span.number) for span in self.spans for part in (span.blank, span.inputs)]
+        return _owners(self.length, places)
+
+    @property
+    def label_owners(self) -> NDArray[np.int64]:
+        """(length,): number of the span that each label belongs to, 0 for none."""
+        return _owners(self.length, [(span.labels, span.number) for span in self.spans])
+
+    @property
+    def pieces(self) -> list[str]:
+        """The inputs as people write them."""
+        return [self._piece(token) for token in self.sample.tokens.tolist()]
+
+    @property
+    def labels(self) -> list[str]:
+        """The labels likewise; empty where nothing is predicted."""
+        return [
+            "" if label == IGNORE_INDEX else self._piece(label)
+            for label in self.sample.labels.tolist()
+        ]
+
+    @property
+    def masks(self) -> list[str]:
+        """The tokens that stand for blanks in part A, each once; none where nothing does."""
+        special = set(self.rules.special.ids(self.rules.vocab_size))
+        blanks = np.flatnonzero(self.owners[: self.sample.boundary])
+        found = self.sample.tokens[blanks].tolist()
+        return list(dict.fromkeys(self._piece(token) for token in found if token in special))
+
+    def text(self) -> list[Run]:
+        """The original text, its hidden parts numbered."""
+        places = [(span.hidden, span.number) for span in self.spans]
+        return self._runs(self.window, _owners(len(self.window), places))
+
+    def part_a(self) -> list[Run]:
+        """Part A as the model reads it."""
+        return self._part(Span(0, self.sample.boundary))
+
+    def reads(self, span: SpanView) -> list[Run]:
+        """What the model reads of one span: its tokens of part B, or where it stands in part A."""
+        return self._part(span.inputs if span.inputs.stop > span.inputs.start else span.blank)
+
+    def predicts(self, span: SpanView) -> list[Run]:
+        """What the model is to predict for one span."""
+        labels = self.sample.labels[span.labels.start : span.labels.stop]
+        return self._runs(labels, np.full(len(labels), span.number))
+
+    def fate(self, span: SpanView) -> str:
+        """What became of a span that is predicted where it stands: masked, replaced or kept."""
+        inputs = self.sample.tokens[span.blank.start : span.blank.stop]
+        if (inputs == self.rules.mask).all():
+            return "masked"
+        labels = self.sample.labels[span.blank.start : span.blank.stop]
+        if (inputs == labels).all():
+            return "kept"
+        return "partly masked" if (inputs == self.rules.mask).any() else "replaced at random"
+
+    def _part(self, part: Span) -> list[Run]:
+        inside = slice(part.start, part.stop)
+        return self._runs(self.sample.tokens[inside], self.owners[inside])
+
+    def _piece(self, token: int) -> str:
+        return visible(self.tokenizer.piece(token))
+
+    def _runs(self, tokens: Tokens, owners: NDArray[np.int64]) -> list[Run]:
+        """Runs of equal owner; joined, those that are not special are the decoded text."""
+        ids = tokens.tolist()
+        special = set(self.rules.special.ids(self.rules.vocab_size))
+        keys = [
+            (owner, place + 1 if token in special else 0)
+            for place, (token, owner) in enumerate(zip(ids, owners.tolist(), strict=True))
+        ]
+        stops, stop = [], 0
+        for _, group in groupby(keys):
+            stop += len(list(group))
+            stops.append(stop)
+        runs, whole, done = [], self.tokenizer.decode(ids), 0
+        for first, stop in zip([0, *stops[:-1]], stops, strict=True):
+            owner, is_special = keys[first]
+            if is_special:
+                runs.append(Run(self._piece(ids[first]), owner, True))
+                continue
+            known = self.tokenizer.decode(ids[:stop]) if stop < len(ids) else whole
+            end = max(done, _common_length(known, whole))
+            runs.append(Run(visible(whole[done:end]), owner))
+            done = end
+        return runs
+
+
+def view_sample(
+    sample: Sample, name: str, rules: Rules, origin: Origin, tokenizer: Tokenizer
+) -> SampleView:
+    """`sample` of the objective `name`, restored; the sample says everything about its window."""
+    window, hidden = OBJECTIVES[rules.objective.kind].form.restore(sample, rules)
+    form = OBJECTIVES[rules.objective.kind].form.name
+    spans = tuple(locate_spans(form, sample, hidden))
+    return SampleView(name, rules, sample, origin, window, spans, tokenizer)
+
+
+def locate_spans(form: str, sample: Sample, hidden: Sequence[Span]) -> Iterator[SpanView]:
+    """Where the spans `hidden` of the window, in the order of part B, are in a sample of `form`."""
+    length, stop = len(sample.tokens), sample.boundary + (form == SENTINELS.name)
+    for number, span in enumerate(hidden, start=1):
+        if form == IN_PLACE.name:
+            yield SpanView(number, span, span, Span(length, length), span)
+        elif form in (NEXT_TOKEN.name, PREFIX_LM.name):
+            inputs, labels = Span(span.start, length), Span(span.start - 1, length)
+            yield SpanView(number, span, Span(0, 0), inputs, labels)
+        else:
+            shrunk = sum(other.stop - other.start - 1 for other in hidden if other < span)
+            place = span.start - shrunk
+            first, stop = stop, stop + span.stop - span.start + (form != PREFIX.name)
+            early = form == SENTINELS.name
+            labels = Span(first - early, stop - early)
+            yield SpanView(number, span, Span(place, place + 1), Span(first, stop), labels)
+
+
+def visible(text: str) -> str:
+    """`text` without characters that act: controls, directions and the like become their names.
+
+    A control becomes its Unicode picture, any other such character `<U+202E>`. Line feed, tab and
+    the joiners of scripts stay.
+    """
+    return "".join(map(_visible, text)) if not text.isascii() or not text.isprintable() else text
+
+
+def _visible(character: str) -> str:
+    code, kind = ord(character), unicodedata.category(character)
+    if character in "\n\t" or character in _JOINERS:
+        return character
+    if code < 0x20 or code == 0x7F:
+        return chr(0x2400 + min(code, 0x21))
+    return f"<U+{code:04X}>" if kind in ("Cc", "Cf", "Cs", "Zl", "Zp") else character
+
+
+def _owners(length: int, places: Iterable[tuple[Span, int]]) -> NDArray[np.int64]:
+    owners = np.zeros(length, np.int64)
+    for part, number in places:
+        owners[part.start : part.stop] = number
+    return owners
+
+
+def _common_length(left: str, right: str) -> int:
+    """Length of the longest common prefix."""
+    if right.startswith(left):
+        return len(left)
+    return next(
+        place for place, pair in enumerate(zip(left, right, strict=False)) if len(set(pair)) > 1
+    )

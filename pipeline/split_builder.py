@@ -1,0 +1,96 @@
+"""token batches -> shards of one split of one work item: windows, spans, samples, rows, counts.
+
+Stands between `text.py` and the record; `build.py` has one for each split.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.mixing import ObjectiveMix
+from pipeline.objectives import OBJECTIVES
+from pipeline.randomness import document_key
+from pipeline.rows import SplitWriter
+from pipeline.text import TokenBatch
+from pipeline.tools import Tools
+from pipeline.window_batch import Ints, SpanBatch, WindowBatch
+from pipeline.windows import WindowCutter
+from schemas.plan import WorkItem
+from schemas.record import ShardFile
+
+
+class SplitBuilder:
+    """Builds one split (`names` = item, split) of an item in `dataset`; counts go to `counts`.
+
+    Counts are `<split>.<what>` and `<split>.<objective>.<what>`; tokens of part B include start
+    tokens, hidden tokens do not.
+    """
+
+    def __init__(
+        self,
+        dataset: Path,
+        names: tuple[WorkItem, str],
+        tools: Tools,
+        counts: Counter[str],
+        stack: ExitStack,
+    ) -> None:
+        (self._item, self._split), self._tools, self._counts = names, tools, counts
+        mix = ObjectiveMix(tools.config, self._item.id, self._split)
+        self._cutter = WindowCutter(tools.config, mix, counts, self._split)
+        writer = SplitWriter(
+            dataset, names, tools.config, tools.rules, tools.row_format, tools.engine
+        )
+        self._writer = stack.enter_context(writer)
+
+    def add(self, batch: TokenBatch, chosen: Sequence[int], numbers: Sequence[int]) -> None:
+        """Add the documents `chosen` of `batch`, which the item's table calls `numbers`."""
+        if not chosen:
+            return
+        config = self._tools.config
+        keys = [
+            document_key(config.seed, self._item.pass_number, batch.documents[index].id)
+            for index in chosen
+        ]
+        tokens = np.diff(batch.edges)[list(chosen)]
+        self._counts[f"{self._split}.documents"] += len(chosen)
+        self._counts[f"{self._split}.document_tokens"] += int(tokens.sum())
+        windows = self._cutter.cut(batch, chosen, numbers, keys)
+        spans = self._tools.engine.draw(windows, self._tools.rules, config.shuffle_spans)
+        self._writer.add(windows, spans, self._count(windows, spans))
+
+    def finish(self) -> int:
+        """Write what is still open; returns the rows of the split."""
+        self._writer.finish()
+        return self._writer.num_rows
+
+    @property
+    def shards(self) -> list[ShardFile]:
+        """The finished shards."""
+        return self._writer.shards
+
+    def _count(self, windows: WindowBatch, spans: SpanBatch) -> Ints:
+        """Count the samples by objective; returns their sizes (w,) in tokens."""
+        sizes = np.zeros(len(windows), np.int64)
+        hidden = spans.hidden
+        for index, rules in enumerate(self._tools.rules):
+            own = windows.objectives == index
+            if not own.any():
+                continue
+            form = OBJECTIVES[rules.objective.kind].form
+            framed, number, masked = windows.sizes[own], spans.counts[own], hidden[own]
+            sizes[own] = form.size(framed, number)
+            part_b = form.part_b(framed, number, masked)
+            prefix = f"{self._split}.{self._tools.row_format.objectives[index]}"
+            for what, values in (
+                ("spans", number),
+                ("window_tokens", framed),
+                ("part_a_tokens", sizes[own] - part_b),
+                ("part_b_tokens", part_b),
+                ("masked_tokens", masked),
+            ):
+                self._counts[f"{prefix}.{what}"] += int(values.sum())
+            self._counts[f"{prefix}.samples"] += int(own.sum())
+        return sizes
