@@ -105,7 +105,8 @@ def sample_svg(boundary: int, owners: Sequence[int], title: str) -> str:
     if size <= GRID_TOKENS:
         inside = "".join(f"M{place} 0V{size}M0 {place}H{size}" for place in range(1, size))
         lines.insert(0, f'<path class="lines" d="{inside}"/>')
-    return _svg(size, title, [*shapes, *lines, *_rulers(boundary, owners)], ([size], [boundary]))
+    shapes += [*lines, *_rulers(boundary, owners)]
+    return _svg((size, _margin(size)), title, shapes, ([size], [boundary]))
 
 
 def row_svg(boundaries: Sequence[int], lengths: Sequence[int], size: int, title: str) -> str:
@@ -130,7 +131,7 @@ def row_svg(boundaries: Sequence[int], lengths: Sequence[int], size: int, title:
     padding = svg_path(padding_areas(first, size))
     shapes.append(f'<path class="padding" d="{padding}"/>' if padding else "")
     shapes.append(f'<path class="edge" d="M0 0H{size}V{size}H0Z"/>')
-    return _svg(size, title, shapes, (lengths, boundaries))
+    return _svg((size, 0.01 * size), title, shapes, (lengths, boundaries))
 
 
 def colour_class(span: int) -> str:
@@ -144,43 +145,52 @@ def _by_span(areas: Sequence[Area]) -> list[tuple[int, list[Area]]]:
 
 
 def _svg(
-    size: int, title: str, shapes: Sequence[str], layout: tuple[Sequence[int], Sequence[int]]
+    extent: tuple[int, float],
+    title: str,
+    shapes: Sequence[str],
+    layout: tuple[Sequence[int], Sequence[int]],
 ) -> str:
-    margin = _margin(size)
+    """The element around `shapes`; `extent` is (tokens, margin above and to the left)."""
+    size, margin = extent
     lengths, boundaries = (" ".join(map(str, part)) for part in layout)
     return (
         f'<svg class="mask" role="img" viewBox="{-margin:g} {-margin:g} '
-        f'{size + 1.1 * margin:g} {size + 1.1 * margin:g}" data-size="{size}" '
+        f'{1.01 * size + margin:g} {1.01 * size + margin:g}" data-size="{size}" '
         f'data-lengths="{lengths}" data-boundaries="{boundaries}">'
         f"<title>{title}</title>{''.join(shapes)}</svg>"
     )
 
 
 def _margin(size: int) -> float:
-    return round(0.075 * size, 3)
+    return round(0.12 * size, 3)
 
 
 def _rulers(boundary: int, owners: Sequence[int]) -> list[str]:
     """Strips above and to the left: neutral for what belongs to no span, else the span's colour."""
-    margin, parts, start = _margin(len(owners)), [], 0
-    thick = round(0.35 * margin, 3)
-    place = round(-0.45 * margin, 3)
+    size, parts, start = len(owners), [], 0
+    margin = _margin(size)
+    place, thick = round(-0.25 * margin, 3), round(0.2 * margin, 3)
     for owner, group in groupby(owners):
         width = len(list(group))
-        kind = f"ruler {colour_class(owner)}"
         parts.append(
-            f'<path class="{kind}" d="M{start} {place}h{width}v{thick}h-{width}z'
+            f'<path class="{colour_class(owner)}" d="M{start} {place}h{width}v{thick}h-{width}z'
             f'M{place} {start}h{thick}v{width}h-{thick}z"/>'
         )
-        middle, text = start + width / 2, str(owner)
-        if owner and width >= 0.03 * len(owners) * len(text):
-            parts.append(_label(middle, -0.55 * margin, text, 0.5 * margin))
-            parts.append(_label(-0.75 * margin, middle + 0.15 * margin, text, 0.5 * margin))
+        if owner and width >= 0.022 * size * len(str(owner)):
+            parts += _named(str(owner), start + width / 2, 0.32 * margin, 0.3 * margin)
         start += width
-    for name, first, stop in (("A", 0, boundary), ("B", boundary, len(owners))):
-        if (stop - first) >= 0.2 * len(owners) and not any(owners[first:stop]):
-            parts.append(_label((first + stop) / 2, -0.55 * margin, name, 0.5 * margin))
+    for name, first, stop in (("A", 0, boundary), ("B", boundary, size)):
+        if stop - first >= 0.04 * size:
+            parts += _named(name, (first + stop) / 2, 0.66 * margin, 0.33 * margin)
     return parts
+
+
+def _named(text: str, middle: float, away: float, size: float) -> list[str]:
+    """`text` above and to the left of the picture, `away` from its edge."""
+    return [
+        _label(middle, -away, text, size),
+        _label(-away, middle + 0.35 * size, text, size, "end"),
+    ]
 
 
 def _label(x: float, y: float, text: str, size: float, anchor: str = "middle") -> str:

@@ -14,10 +14,8 @@ from typing import Any, Protocol
 from jobs.executors import run_items
 from pipeline.build import BuildContext
 from pipeline.finish import finish_dataset, read_record
-from pipeline.mixture import schedule
-from pipeline.objectives import OBJECTIVES, max_sample_tokens
+from pipeline.checks import check_config, check_vocabulary
 from pipeline.planning import (
-    RECIPE_LIBRARIES,
     Inputs,
     build_recipe,
     check_planned,
@@ -25,6 +23,7 @@ from pipeline.planning import (
     find_inputs,
     group_ranges,
     new_inputs,
+    recipe_libraries,
 )
 from pipeline.preparation import prepare_splitter, prepare_tokenizer, sample_texts
 from pipeline.sentences import load_splitter
@@ -32,7 +31,7 @@ from pipeline.tokens import load_tokenizer, read_description, save_tokenizer
 from pipeline.tools import open_tools
 from schemas.build_config import BuildConfig
 from schemas.config import differing_keys, to_mapping
-from schemas.errors import ConfigError, DatasetError, InputError
+from schemas.errors import DatasetError, InputError
 from schemas.manifest import PLAN_NAME, SPLITTER_NAME, TOKENIZER_FOLDER, Manifest
 from schemas.plan import InputFile, Plan, SourceRange, WorkItem
 from schemas.record import ItemRecord
@@ -45,7 +44,7 @@ class BuildRequest:
     """What the command line asks for."""
 
     config: BuildConfig
-    inputs: Sequence[Path]
+    inputs: Sequence[str | Path]
     output: Path
     executor: str
     workers: int
@@ -99,25 +98,6 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     return finish_dataset(request.output, plan, request.config.max_bad_ratio)
 
 
-def check_config(config: BuildConfig) -> None:
-    """Raise `UserError` for an unknown objective, a row too short for its longest sample, and
-    shares that cannot be mixed."""
-    schedule([objective.share for objective in config.objective.values()])
-    for name, objective in config.objective.items():
-        if objective.kind not in OBJECTIVES:
-            raise ConfigError(
-                f"build.objective.{name}.kind is '{objective.kind}'; "
-                f"choose from {', '.join(sorted(OBJECTIVES))}"
-            )
-        longest = max_sample_tokens(config.window_tokens, objective)
-        if longest > config.row_tokens:
-            raise ConfigError(
-                f"build.row_tokens={config.row_tokens} cannot hold the longest sample of objective "
-                f"'{name}': {longest} tokens from windows of {config.window_tokens}; "
-                f"set build.row_tokens={longest} or lower build.window_tokens"
-            )
-
-
 def read_plan(dataset: Path) -> Plan | None:
     """The plan of a data set begun before, None in a new folder.
 
@@ -159,14 +139,14 @@ def _check_place(dataset: Path) -> None:
 
 
 def _cut(
-    files: dict[str, Path], config: BuildConfig
+    files: dict[str, str | Path], config: BuildConfig
 ) -> tuple[tuple[InputFile, ...], list[tuple[SourceRange, ...]]]:
     described, ranges = [], []
     for name, file in files.items():
-        input_file, parts = cut_ranges(name, file, config.item_bytes)
+        input_file, parts = cut_ranges(name, file, config)
         described.append(input_file)
         ranges += parts
-    if described and not ranges:
+    if described and not any(known.bytes for known in described):
         raise InputError(f"all {len(described)} inputs are empty files; check --input")
     return tuple(described), group_ranges(ranges, config.item_bytes)
 
@@ -180,9 +160,10 @@ def _new_recipe(
     texts = sample_texts(ranges, inputs.files, config) if needs_sample else []
     splitter = prepare_splitter(texts, config)
     tokenizer = prepare_tokenizer(texts, splitter, config)
+    check_vocabulary(config, tokenizer.special)
     commit_text(output / SPLITTER_NAME, splitter.to_json())
     save_tokenizer(tokenizer, output / TOKENIZER_FOLDER, _origin(config))
-    return build_recipe(config, tokenizer.describe(), splitter.digest, _versions())
+    return build_recipe(config, tokenizer.describe(), splitter.digest, _versions(config))
 
 
 def _origin(config: BuildConfig) -> dict[str, Any]:
@@ -192,8 +173,8 @@ def _origin(config: BuildConfig) -> dict[str, Any]:
     return tokenizer | {"path": Path(config.tokenizer.path).name, "splitter": given}
 
 
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in RECIPE_LIBRARIES}
+def _versions(config: BuildConfig) -> dict[str, str]:
+    return {name: version(name) for name in recipe_libraries(config)}
 
 
 def _check_recipe(plan: Plan, request: BuildRequest) -> None:
@@ -204,7 +185,7 @@ def _check_recipe(plan: Plan, request: BuildRequest) -> None:
         tokenizer = load_tokenizer(Path(config.tokenizer.path))
     if config.splitter != "train":
         splitter = load_splitter(config.splitter)
-    recipe = build_recipe(config, tokenizer.describe(), splitter.digest, _versions())
+    recipe = build_recipe(config, tokenizer.describe(), splitter.digest, _versions(config))
     differences = differing_keys(plan.recipe, recipe)
     differences += differing_keys(tokenizer_origin(output), _origin(config), "build.tokenizer")
     if differences:
@@ -229,7 +210,10 @@ def _build_items(
     watcher: BuildWatcher,
 ) -> None:
     if pending:
-        sources = {name: file.resolve() for name, file in inputs.files.items()}
+        sources = {
+            name: file.resolve() if isinstance(file, Path) else file
+            for name, file in inputs.files.items()
+        }
         context = BuildContext(request.output.resolve(), sources, plan.recipe)
         workers = max(1, min(request.workers, len(pending)))
         run_items(request.executor, context, pending, workers, watcher.item_done)

@@ -137,11 +137,20 @@ def build(
 @click.argument("dataset", type=Path)
 @click.option("--row", type=int, default=0, show_default=True, help="Number of the row.")
 @click.option("--split", type=click.Choice(("train", "heldout")), default="train")
-def inspect(dataset: Path, row: int, split: str) -> None:
-    """Show a row: text with its blanks, part B in its order, labels and positions."""
-    from jobs.inspect import read_row, render_row
+@click.option("--html", type=Path, metavar="FILE", help="Write a page for the browser instead.")
+@click.option("--tokens", is_flag=True, help="Shorten nothing: every token of long samples.")
+def inspect(dataset: Path, row: int, split: str, html: Path | None, tokens: bool) -> None:
+    """Show a row: text with its blanks, both parts, labels, positions and the attention mask."""
+    from jobs.inspect import check_page_place, read_row, write_page
+    from jobs.inspect_page import render_page
+    from jobs.inspect_terminal import render_row
 
-    OUT.print(render_row(read_row(dataset, split, row)))
+    if html is None:
+        OUT.print(render_row(read_row(dataset, split, row), tokens), soft_wrap=False)
+        return
+    check_page_place(html, dataset)
+    write_page(html, render_page(read_row(dataset, split, row)))
+    say(f"{html}: {split} row {row}; open it in a browser")
 
 
 @cli.command()

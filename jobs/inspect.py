@@ -3,13 +3,14 @@
 Stands between a finished data set and `inspect_terminal.py` or `inspect_page.py`.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.sample_view import Origin, SampleView, view_sample, visible
+from jobs.page_assets import PAGE_OPENING
+from jobs.sample_view import Origin, RowView, view_sample
+from jobs.visible_text import visible
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.document_table import read_documents_table
 from pipeline.objectives import OBJECTIVES, rules_of
@@ -25,34 +26,12 @@ from schemas.record import ItemRecord, documents_path, record_path
 from schemas.sealed import read_sealed
 from schemas.storage import commit_text
 
-PAGE_OPENING = "<!doctype html>"
-"""How a page begins; `write_page` replaces no file that begins otherwise."""
-
-
-@dataclass(frozen=True)
-class RowView:
-    """One row with where it is: row `index` of `shard`, built in pass `pass_number`."""
-
-    dataset: str
-    row: int
-    split: str
-    shard: str
-    index: int
-    pass_number: int
-    row_tokens: int
-    samples: tuple[SampleView, ...]
-
-    @property
-    def used_tokens(self) -> int:
-        """Tokens that are no padding."""
-        return sum(sample.length for sample in self.samples)
-
 
 def read_row(path: Path, split: str, row: int) -> RowView:
     """Row number `row` of `split`, verified.
 
-    Raises `UserError` when there is no such row, `DatasetError` when plan, tokenizer and manifest do
-    not belong together, `CorruptDataError` for damage.
+    Raises `UserError` when there is no such row, `DatasetError` when plan, tokenizer and manifest
+    do not belong together, `CorruptDataError` for damage.
     """
     dataset = open_dataset(path)
     num_rows = dataset.num_rows(split)
@@ -115,23 +94,30 @@ def _origins(path: Path, entry: ShardEntry, origin: NDArray[np.uint32]) -> list[
     return found
 
 
-def check_page_place(path: Path) -> None:
+def check_page_place(path: Path, dataset: Path) -> None:
     """Raise `UserError` unless a page may be written at `path`: a new file, or an older page.
 
-    Nothing else is ever replaced, and nothing is written into a data set.
+    Nothing else is ever replaced, and nothing is written into the data set.
     """
-    remedy = "give another --html FILE"
     try:
-        if path.is_dir():
-            raise UserError(f"{path}: is a folder; {remedy}")
-        if not path.resolve().parent.is_dir():
-            raise UserError(
-                f"{path}: the folder {path.parent} does not exist; make it, or {remedy}"
-            )
-        if path.exists() and not _is_page(path):
-            raise UserError(f"{path}: exists and is no page of this command; {remedy}")
+        reason = _why_no_page(path.resolve(), dataset.resolve())
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be written ({error}); {remedy}") from error
+        reason = f"cannot be written ({getattr(error, 'strerror', None) or error})"
+    if reason:
+        raise UserError(f"{visible(str(path))}: {reason}; give another --html FILE")
+
+
+def _why_no_page(path: Path, dataset: Path) -> str:
+    """Empty where a page may be written."""
+    if path.is_dir():
+        return "is a folder"
+    if path.is_relative_to(dataset):
+        return "is inside the data set, which keeps only its own files"
+    if not path.parent.is_dir():
+        return f"the folder {path.parent} does not exist"
+    if path.exists() and not _is_page(path):
+        return "exists and is no page of this command"
+    return ""
 
 
 def _is_page(path: Path) -> bool:
@@ -142,8 +128,7 @@ def _is_page(path: Path) -> bool:
 
 
 def write_page(path: Path, page: str) -> None:
-    """Write `page` whole or not at all; `UserError` where that cannot or may not be done."""
-    check_page_place(path)
+    """Write `page` whole or not at all; `UserError` where the system refuses."""
     try:
         commit_text(path.resolve(), page)
     except OSError as error:

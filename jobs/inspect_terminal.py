@@ -5,7 +5,7 @@ asked for.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -13,13 +13,13 @@ from rich.padding import Padding
 from rich.text import Text
 
 from jobs.attention_picture import block_picture, pixel_token
-from jobs.inspect import RowView
-from jobs.sample_view import Run, SampleView
+from jobs.sample_view import RowView, SampleView
+from jobs.visible_text import Run, count
 
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#8c9eff", "#ff8a50", "#cc79a7")
 """Told apart by colour-blind readers (Okabe and Ito), and numbered wherever they stand."""
 
-_MASK_COLUMNS = 40
+_MASK_COLUMNS = 32
 _LONG_TEXT, _LONG_RUN = 900, 120
 _LONG_SAMPLE, _MOST_COLUMNS = 48, 64
 _MOST_SPANS = 8
@@ -29,7 +29,7 @@ def render_row(view: RowView, everything: bool = False) -> RenderableType:
     """The row for a terminal; with `everything` no text, span or token is left out."""
     title = (
         f"{view.split} row {view.row}: row {view.index} of {view.shard}, pass {view.pass_number}; "
-        f"{len(view.samples)} samples, {view.used_tokens} of {view.row_tokens} tokens used"
+        f"{count(len(view.samples), 'sample')}, {view.used_tokens} of {view.row_tokens} tokens used"
     )
     parts: list[RenderableType] = [Text(title, style="bold")]
     for number, sample in enumerate(view.samples):
@@ -42,7 +42,7 @@ def _render_sample(number: int, view: SampleView, everything: bool) -> Renderabl
     masks = f", mask token {' '.join(view.masks[:3])}" if view.masks else ""
     sizes = (
         f"part A {boundary} + part B {view.length - boundary} = {view.length} tokens; "
-        f"{len(view.spans)} spans hide {view.num_hidden} of {len(view.window)} tokens"
+        f"{view.num_hidden} of {len(view.window)} hidden in {count(len(view.spans), 'span')}"
     )
     heading = [
         Text(f"\nsample {number}: {view.name}", style="bold underline"),
@@ -60,7 +60,7 @@ def _render_sample(number: int, view: SampleView, everything: bool) -> Renderabl
     body.append(("who sees whom: a line looks at the columns that are filled", _mask(view)))
     parts: list[RenderableType] = [*heading]
     for name, content in body:
-        parts += [Text(f"\n{name}", style="bold"), Padding(content, (0, 0, 0, 2))]
+        parts += [Text(f"\n{name}", style="bold"), Padding(content, (0, 0, 0, 2), expand=False)]
     return Group(*parts)
 
 
@@ -69,17 +69,19 @@ def _style(span: int) -> str:
 
 
 def _runs(runs: Sequence[Run], everything: bool) -> Text:
-    """Runs one after another; a number stands behind each span."""
+    """Runs one after another; what belongs to span 1 stands in `{1: }`, in colour or not."""
     total, text = sum(len(run.text) for run in runs), Text()
     for span, group in groupby(runs, key=lambda run: run.span):
+        if span:
+            text.append(f"{{{span}: ", style=f"bold {_style(span)}")
         for run in group:
             shown = run.text if everything or total < _LONG_TEXT else _shortened(run.text)
             if run.is_special and not span:
-                text.append(shown, style="bold")
+                text.append(f" {shown} ", style="bold")
             else:
                 text.append(shown, style=_style(span))
         if span:
-            text.append(f" {span} ", style=f"bold {_style(span)}")
+            text.append("}", style=f"bold {_style(span)}")
     return text
 
 
@@ -115,7 +117,9 @@ def _plain(runs: Iterable[Run], everything: bool) -> Text:
     text = Text()
     for run in runs:
         shown = run.text if everything else _shortened(run.text)
-        text.append(shown, style="bold" if run.is_special else "")
+        text.append(
+            f" {shown} " if run.is_special else shown, style="bold" if run.is_special else ""
+        )
     return text
 
 
@@ -214,7 +218,7 @@ def shown_places(view: SampleView, everything: bool) -> list[int]:
         for start, stop in (span.blank, span.inputs):
             if stop > start:
                 near |= {*range(start - 2, min(start + 7, stop + 2)), stop - 2, stop - 1, stop}
-    inside = sorted(place for place in near if 0 <= place < length)
+    inside = _without_small_gaps(sorted(place for place in near if 0 <= place < length))
     part_a = [place for place in inside if place < boundary]
     part_b = [place for place in inside if place >= boundary]
     half = _MOST_COLUMNS // 2
@@ -222,3 +226,12 @@ def shown_places(view: SampleView, everything: bool) -> list[int]:
         part_a[: max(half, _MOST_COLUMNS - len(part_b))]
         + part_b[: max(half, _MOST_COLUMNS - len(part_a))]
     )
+
+
+def _without_small_gaps(places: Sequence[int]) -> list[int]:
+    """`places` with what lies between two of them where that is at most two tokens."""
+    filled = set(places)
+    for left, right in pairwise(places):
+        if right - left <= 3:
+            filled |= set(range(left, right))
+    return sorted(filled)

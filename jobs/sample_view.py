@@ -4,23 +4,19 @@ Stands between `pipeline/packing.py`, which reads samples out of a row, and the 
 row, `inspect_terminal.py` and `inspect_page.py`. All text that leaves this module is `visible`.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.visible_text import Run, text_runs, visible
 from pipeline.assemble import Rules, Tokens
 from pipeline.objectives import IN_PLACE, NEXT_TOKEN, OBJECTIVES, PREFIX, PREFIX_LM, SENTINELS
 from pipeline.tokenizer import Tokenizer
 from schemas.objectives import IGNORE_INDEX
 from schemas.samples import Sample, Span
-
-_JOINERS = "\u200c\u200d"
-"""Format characters that scripts and emoji need to look right; they move nothing."""
 
 
 class Origin(NamedTuple):
@@ -34,14 +30,6 @@ class Origin(NamedTuple):
     window: int
     first_token: int
     stop_token: int
-
-
-class Run(NamedTuple):
-    """A stretch of text: of span number `span`, 0 for none; or one special token."""
-
-    text: str
-    span: int = 0
-    is_special: bool = False
 
 
 class SpanView(NamedTuple):
@@ -153,28 +141,27 @@ class SampleView:
         return visible(self.tokenizer.piece(token))
 
     def _runs(self, tokens: Tokens, owners: NDArray[np.int64]) -> list[Run]:
-        """Runs of equal owner; joined, those that are not special are the decoded text."""
-        ids = tokens.tolist()
         special = set(self.rules.special.ids(self.rules.vocab_size))
-        keys = [
-            (owner, place + 1 if token in special else 0)
-            for place, (token, owner) in enumerate(zip(ids, owners.tolist(), strict=True))
-        ]
-        stops, stop = [], 0
-        for _, group in groupby(keys):
-            stop += len(list(group))
-            stops.append(stop)
-        runs, whole, done = [], self.tokenizer.decode(ids), 0
-        for first, stop in zip([0, *stops[:-1]], stops, strict=True):
-            owner, is_special = keys[first]
-            if is_special:
-                runs.append(Run(self._piece(ids[first]), owner, True))
-                continue
-            known = self.tokenizer.decode(ids[:stop]) if stop < len(ids) else whole
-            end = max(done, _common_length(known, whole))
-            runs.append(Run(visible(whole[done:end]), owner))
-            done = end
-        return runs
+        return text_runs(tokens.tolist(), owners.tolist(), special, self.tokenizer)
+
+
+@dataclass(frozen=True)
+class RowView:
+    """One row with where it is: row `index` of `shard`, built in pass `pass_number`."""
+
+    dataset: str
+    row: int
+    split: str
+    shard: str
+    index: int
+    pass_number: int
+    row_tokens: int
+    samples: tuple[SampleView, ...]
+
+    @property
+    def used_tokens(self) -> int:
+        """Tokens that are no padding."""
+        return sum(sample.length for sample in self.samples)
 
 
 def view_sample(
@@ -205,35 +192,8 @@ def locate_spans(form: str, sample: Sample, hidden: Sequence[Span]) -> Iterator[
             yield SpanView(number, span, Span(place, place + 1), Span(first, stop), labels)
 
 
-def visible(text: str) -> str:
-    """`text` without characters that act: controls, directions and the like become their names.
-
-    A control becomes its Unicode picture, any other such character `<U+202E>`. Line feed, tab and
-    the joiners of scripts stay.
-    """
-    return "".join(map(_visible, text)) if not text.isascii() or not text.isprintable() else text
-
-
-def _visible(character: str) -> str:
-    code, kind = ord(character), unicodedata.category(character)
-    if character in "\n\t" or character in _JOINERS:
-        return character
-    if code < 0x20 or code == 0x7F:
-        return chr(0x2400 + min(code, 0x21))
-    return f"<U+{code:04X}>" if kind in ("Cc", "Cf", "Cs", "Zl", "Zp") else character
-
-
 def _owners(length: int, places: Iterable[tuple[Span, int]]) -> NDArray[np.int64]:
     owners = np.zeros(length, np.int64)
     for part, number in places:
         owners[part.start : part.stop] = number
     return owners
-
-
-def _common_length(left: str, right: str) -> int:
-    """Length of the longest common prefix."""
-    if right.startswith(left):
-        return len(left)
-    return next(
-        place for place, pair in enumerate(zip(left, right, strict=False)) if len(set(pair)) > 1
-    )

@@ -58,6 +58,7 @@ def train(
     before anything is written when the request cannot be carried out, `BlankstreamError` when the
     loss is no longer finite and `CorruptDataError` for damaged rows or checkpoints.
     """
+    _check_layer(config)
     mixture = open_mixture(datasets, TRAIN)
     model_config = config.model
     for dataset, _ in mixture:
@@ -74,6 +75,14 @@ def train(
         learner = begin(config, stream.row_format, checkpoint)
         last = _run_steps(_Run(output, learner, stream, log), step, progress)
     return TrainResult(output, step, config.train.max_steps, last)
+
+
+def _check_layer(config: Config) -> None:
+    if config.model.layer != "glm":
+        raise ConfigError(
+            f"model.layer='{config.model.layer}' cannot be trained yet: its data sets can be built, "
+            'its layer is not there; set model.layer="glm" for GLM\'s own layer'
+        )
 
 
 def fit_model(config: ModelConfig, dataset: Dataset) -> ModelConfig:
@@ -104,12 +113,16 @@ def fit_model(config: ModelConfig, dataset: Dataset) -> ModelConfig:
 def _max_position(build: dict[str, Any]) -> int:
     """The highest position or block position that windows of a recipe can lead to; 0: unknown.
 
-    Block positions go furthest where one span takes all of a window but [CLS] and eos.
+    Block positions go furthest where one span takes all of a window but [CLS] and eos; with
+    sentinels the position of part B is `window_tokens` itself.
     """
     if not build:
         return 0
     window_tokens = int(build["window_tokens"])
-    reach: int = max(window_tokens - 1, window_tokens + 1 - build["add_cls"] - build["add_eos"])
+    kinds = {objective["kind"] for objective in build["objective"].values()}
+    has_sentinels = build["sentinels"] or "sentinel_spans" in kinds
+    block_positions = window_tokens + 1 - build["add_cls"] - build["add_eos"]
+    reach: int = max(window_tokens - 1 + has_sentinels, block_positions)
     return reach
 
 

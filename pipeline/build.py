@@ -5,18 +5,28 @@ number of times, in any order, gives the same bytes. The record is written last.
 """
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xxhash
 
-from pipeline.document_table import DocumentEntry, duplicate_error, write_documents
-from pipeline.documents import BadInput, Document, bad_ratio_error, is_heldout, read_documents
+from pipeline.document_table import DocumentEntry, DocumentWriter, duplicate_error
+from pipeline.documents import (
+    BadInput,
+    Document,
+    Read,
+    bad_ratio_error,
+    is_heldout,
+    read_documents,
+)
 from pipeline.planning import check_range
+from pipeline.quarantine import Quarantine
 from pipeline.split_builder import SplitBuilder
 from pipeline.text import TokenBatch, tokenize_documents
 from pipeline.tools import Tools, load_tools
@@ -62,9 +72,10 @@ class _ItemBuilder:
     ) -> None:
         self._context, self._item, self._config = context, item, tools.config
         self._counts: Counter[str] = Counter()
-        self._bad: list[BadInput] = []
-        self._documents: list[DocumentEntry] = []
-        self._seen: dict[str, str] = {}
+        self._ids = array("Q")
+        self._quarantine = stack.enter_context(Quarantine(context.dataset, item))
+        path = documents_path(context.dataset, item.name)
+        self._documents = stack.enter_context(DocumentWriter(path))
         self._splits = {
             split: SplitBuilder(context.dataset, (item, split), tools, self._counts, stack)
             for split in SPLITS
@@ -72,18 +83,17 @@ class _ItemBuilder:
 
     def usable_documents(self) -> Iterator[Document]:
         """Documents with text, in order; the others are counted, bad input is kept aside."""
-        for source in self._item.slice.ranges:
-            for read in read_documents(self._context.sources[source.path], source, self._config):
-                if isinstance(read, BadInput):
-                    self._bad.append(read)
-                    self._counts[f"bad.{read.reason}"] += 1
-                    continue
-                self._counts["documents"] += 1
-                self._refuse_second(read)
-                if not read.text.strip():
-                    self._counts["documents.dropped.empty_text"] += 1
-                elif self._item.pass_number == 0 or self._split_of(read) == TRAIN:
-                    yield read
+        for read in self._read():
+            if isinstance(read, BadInput):
+                self._quarantine.add(read)
+                self._counts[f"bad.{read.reason}"] += 1
+                continue
+            self._counts["documents"] += 1
+            self._ids.append(_id_hash(read))
+            if not read.text.strip():
+                self._counts["documents.dropped.empty_text"] += 1
+            elif self._item.pass_number == 0 or self._split_of(read) == TRAIN:
+                yield read
 
     def add(self, batch: TokenBatch) -> None:
         """Cut, corrupt and pack the documents of one batch."""
@@ -95,46 +105,57 @@ class _ItemBuilder:
             else:
                 self._counts["documents.dropped.no_tokens"] += 1
         for split, indices in chosen.items():
-            first = len(self._documents)
-            self._documents += [DocumentEntry.of(batch.documents[i], split) for i in indices]
-            self._splits[split].add(batch, indices, range(first, len(self._documents)))
+            first = self._documents.count
+            for index in indices:
+                self._documents.add(DocumentEntry.of(batch.documents[index], split))
+            self._splits[split].add(batch, indices, range(first, self._documents.count))
 
     def commit(self) -> ItemRecord:
         """Finish the shards, then write documents, quarantine and, last, the record."""
         self._stop_if_mostly_bad()
+        self._refuse_repeated_ids()
         for split, builder in self._splits.items():
             self._counts[f"{split}.rows"] = builder.finish()
-        dataset, name = self._context.dataset, self._item.name
-        documents = write_documents(documents_path(dataset, name), self._documents)
-        self._write_quarantine()
         record = ItemRecord(
             item=self._item.id,
             slice=self._item.slice.number,
             pass_number=self._item.pass_number,
             shards=tuple(shard for builder in self._splits.values() for shard in builder.shards),
-            documents=documents,
+            documents=self._documents.finish(),
             counts=dict(sorted(self._counts.items())),
         )
-        commit_text(record_path(dataset, name), record.to_json())
+        self._quarantine.finish()
+        commit_text(record_path(self._context.dataset, self._item.name), record.to_json())
         return record
 
-    def _write_quarantine(self) -> None:
-        if self._bad and self._item.pass_number == 0:
-            lines = (json.dumps(asdict(bad), ensure_ascii=False) + "\n" for bad in self._bad)
-            path = self._context.dataset / "quarantine" / f"{self._item.slice.number:05d}.jsonl"
-            commit_text(path, "".join(lines))
+    def _read(self) -> Iterator[Read]:
+        for source in self._item.slice.ranges:
+            yield from read_documents(self._context.sources[source.path], source, self._config)
 
     def _split_of(self, document: Document) -> str:
         return HELDOUT if is_heldout(document.id, self._config.heldout_ratio) else TRAIN
 
-    def _refuse_second(self, document: Document) -> None:
-        place = f"{document.path}#{document.start}"
-        first = self._seen.setdefault(document.id, place)
-        if first is not place:
-            raise duplicate_error(document.id, first, place)
+    def _refuse_repeated_ids(self) -> None:
+        """Raise for an id that occurs twice; only then is the input read again, to name it."""
+        values, number = np.unique(np.frombuffer(self._ids, np.uint64), return_counts=True)
+        repeated = set(values[number > 1].tolist())
+        if not repeated:
+            return
+        seen: dict[str, str] = {}
+        for read in self._read():
+            if isinstance(read, BadInput) or _id_hash(read) not in repeated:
+                continue
+            place = f"{read.path}#{read.start}"
+            if seen.setdefault(read.id, place) is not place:
+                raise duplicate_error(read.id, seen[read.id], place)
 
     def _stop_if_mostly_bad(self) -> None:
-        total = self._counts["documents"] + len(self._bad)
+        bad = self._quarantine.count
+        total = self._counts["documents"] + bad
         limit = max(_STOP_RATIO, self._config.max_bad_ratio)
-        if total >= _MIN_DOCUMENTS_TO_STOP and len(self._bad) > limit * total:
-            raise bad_ratio_error(len(self._bad), total, limit, self._bad)
+        if total >= _MIN_DOCUMENTS_TO_STOP and bad > limit * total:
+            raise bad_ratio_error(bad, total, limit, self._quarantine.first)
+
+
+def _id_hash(document: Document) -> int:
+    return xxhash.xxh3_64_intdigest(document.id.encode())

@@ -1,17 +1,19 @@
 """Parquet and Arrow IPC -> one mapping of fields per row, a few rows at a time.
 
-Whatever pyarrow raises on a damaged file becomes `DamagedInput`; nothing of a file is used before
+Whatever pyarrow raises on a damaged file becomes `UnusableInput`; nothing of a file is used before
 pyarrow's full validation of it, since unchecked offsets would read foreign memory.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 
-from pipeline.bad_input import DamagedInput
+from pipeline.parquet_footer import RowGroup, row_groups
+from pipeline.reads import UnusableInput
+from schemas.plan import SourceRange
 
 _BATCH_BYTES = 8 * 2**20
 _MAX_BATCH_ROWS = 1024
@@ -23,39 +25,33 @@ _MAX_ROWS_PER_BYTE = 64
 """More rows than this for a byte of the file are no rows but a damaged count."""
 
 ARROW_MAGIC = b"ARROW1"
-PARQUET_MAGIC = b"PAR1"
-
 
 Row = tuple[int, dict[str, Any]]
 """Number of the row in its file, and the fields it has. Strings are their undecoded bytes."""
 
 
 class OtherType:
-    """A value of a column that is neither string nor integer; `str` gives the column's type."""
+    """A value of a column that is neither string nor integer."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __str__(self) -> str:
-        return self._name
+    def __init__(self, column_type: str) -> None:
+        self.column_type = column_type
 
 
-def read_parquet(file: Path, start: int, stop: int, fields: Sequence[str]) -> Iterator[Row]:
-    """Rows of the row groups whose first byte lies in `start` to `stop`, with those `fields`.
+def read_parquet(file: Path, source: SourceRange, fields: Sequence[str]) -> Iterator[Row]:
+    """Rows of the row groups whose first byte lies in the range, with those `fields`.
 
-    Needs the file's footer beside these bytes. Raises `DamagedInput`.
+    Needs the file's footer beside the range's bytes. Raises `UnusableInput`.
     """
     try:
-        parquet = _open_parquet(file)
-        begins = row_group_begins(parquet.metadata)
         size = file.stat().st_size
-        first_row = 0
-        for number, begin in enumerate(begins):
-            group = parquet.metadata.row_group(number)
-            if group.num_rows < 0 or group.num_rows > _MAX_ROWS_PER_BYTE * size:
+        with file.open("rb") as stream:
+            groups = row_groups(stream, size)
+        parquet, first_row = _open_parquet(file), 0
+        for number, group in enumerate(groups):
+            if group.num_rows > _MAX_ROWS_PER_BYTE * size:
                 raise ValueError(f"row group {number} says it has {group.num_rows} rows")
-            if start <= begin < stop or stop - start == size:
-                yield from _row_group(parquet, number, first_row, fields)
+            if source.start <= group.start < source.stop:
+                yield from _group_rows(parquet, number, group, first_row, fields)
             first_row += group.num_rows
     except Exception as error:  # pyarrow raises of every kind on damage
         raise _damaged("damaged_parquet", error) from error
@@ -74,54 +70,32 @@ def _open_parquet(file: Any) -> Any:
     )
 
 
-def row_group_begins(metadata: Any) -> list[int]:
-    """Offset of the first byte of every row group."""
-    return [
-        min(
-            (_column_begin(group.column(index)) for index in range(group.num_columns)),
-            default=0,
-        )
-        for group in (metadata.row_group(number) for number in range(metadata.num_row_groups))
-    ]
-
-
-def _column_begin(column: Any) -> int:
-    offsets = (column.dictionary_page_offset, column.data_page_offset)
-    return min((offset for offset in offsets if offset), default=0)
-
-
-def row_group_cuts(file: Any, size: int) -> list[int]:
+def row_group_cuts(file: IO[bytes], size: int) -> list[int]:
     """Offsets at which a Parquet file can be cut: ascending, with whole row groups between them.
 
     Empty for a file whose row groups do not lie one behind the other, or that is damaged.
     """
     try:
-        metadata = _open_parquet(file).metadata
-        begins = row_group_begins(metadata)
-        stops = [_row_group_stop(metadata.row_group(n)) for n in range(metadata.num_row_groups)]
-    except Exception:  # reading it will say what is wrong
+        groups = row_groups(file, size)
+    except ValueError:  # reading it will say what is wrong
         return []
-    if any(stop > begin for stop, begin in zip(stops, begins[1:], strict=False)):
-        return []
-    is_ascending = all(a < b for a, b in pairwise([0, *begins, size]))
-    return begins[1:] if is_ascending else []
+    is_ordered = all(a.stop <= b.start for a, b in pairwise(groups))
+    return [group.start for group in groups[1:]] if is_ordered else []
 
 
-def _row_group_stop(group: Any) -> int:
-    columns = (group.column(index) for index in range(group.num_columns))
-    return max(_column_begin(column) + column.total_compressed_size for column in columns)
-
-
-def _row_group(
-    parquet: Any, number: int, first_row: int, fields: Sequence[str]
+def _group_rows(
+    parquet: Any, number: int, group: RowGroup, first_row: int, fields: Sequence[str]
 ) -> Iterator[Row]:
     names = _present(parquet.schema_arrow, fields)
-    group = parquet.metadata.row_group(number)
-    rows = max(1, min(_MAX_BATCH_ROWS, group.num_rows * _BATCH_BYTES // max(1, group.total_byte_size)))
+    batch_rows = group.num_rows * _BATCH_BYTES // max(1, group.total_bytes)
+    batches = parquet.iter_batches(
+        batch_size=max(1, min(_MAX_BATCH_ROWS, batch_rows)),
+        row_groups=[number],
+        columns=names,
+        use_threads=False,
+    )
     found = 0
-    for batch in parquet.iter_batches(
-        batch_size=rows, row_groups=[number], columns=names, use_threads=False
-    ):
+    for batch in batches:
         yield from _rows(batch, first_row + found, names)
         found += batch.num_rows
     if found != group.num_rows:
@@ -129,7 +103,7 @@ def _row_group(
 
 
 def read_arrow(file: Path, fields: Sequence[str]) -> Iterator[Row]:
-    """Every row of an Arrow IPC file or stream, with those `fields`. Raises `DamagedInput`."""
+    """Every row of an Arrow IPC file or stream, with those `fields`. Raises `UnusableInput`."""
     try:
         size = file.stat().st_size
         with pa.memory_map(str(file)) if size > _MAPPED_BYTES else pa.OSFile(str(file)) as source:
@@ -195,10 +169,12 @@ def _values(column: Any) -> list[Any]:
     if is_text or pa.types.is_integer(kind) or pa.types.is_null(kind):
         values: list[Any] = column.to_pylist()
         return values
-    return [OtherType(str(kind)[:100]) if known else None for known in column.is_valid().to_pylist()]
+    return [
+        OtherType(str(kind)[:100]) if known else None for known in column.is_valid().to_pylist()
+    ]
 
 
-def _damaged(reason: str, error: Exception) -> DamagedInput:
-    if isinstance(error, DamagedInput):
+def _damaged(reason: str, error: Exception) -> UnusableInput:
+    if isinstance(error, UnusableInput):
         return error
-    return DamagedInput(reason, f"{type(error).__name__}: {str(error).splitlines()[:1]}")
+    return UnusableInput(reason, f"{type(error).__name__}: {str(error).splitlines()[:1]}")

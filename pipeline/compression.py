@@ -1,6 +1,6 @@
 """Files -> decompressed bytes: the kind is read from the content, damage is found and placed.
 
-Everything before damage is given, to the last byte that can be decompressed; then `DamagedInput`
+Everything before damage is given, to the last byte that can be decompressed; then `UnusableInput`
 says what was seen and how many compressed bytes were left.
 """
 
@@ -12,10 +12,14 @@ from typing import IO, Any, Protocol
 
 import pyarrow as pa
 
-from pipeline.bad_input import DamagedInput
+from pipeline.reads import UnusableInput
 
 READ_BYTES = 2**20
 _STEP_BYTES = 2**16
+_OUTPUT_BYTES = 2**18
+"""Most that one step may give, lest a small input becomes a large memory; the same in both passes
+of `_Salvaged`, so that they stop at the same places."""
+
 _MEMORY_BYTES = 2**27
 """What an xz stream may ask for as its dictionary; `xz -9` needs half of it."""
 
@@ -36,7 +40,7 @@ class ByteStream(Protocol):
     """What readers need of an input."""
 
     def read(self, size: int, /) -> bytes:
-        """Exactly `size` bytes, fewer only at the end; `DamagedInput` where damage begins."""
+        """Exactly `size` bytes, fewer only at the end; `UnusableInput` where damage begins."""
 
 
 def compression_of(head: bytes) -> str:
@@ -61,22 +65,22 @@ class _Salvaged:
         self._inner = opener(file, kind, None)
         self._ready = bytearray()
         self._produced = 0
-        self._failure: DamagedInput | None = None
+        self._failure: UnusableInput | None = None
         self._is_second = self._is_over = False
 
     def read(self, size: int, /) -> bytes:
         """Exactly `size` bytes, fewer only before damage and at the end."""
         while len(self._ready) < size and not self._is_over:
-            self._advance(size)
+            self._advance()
         out = bytes(self._ready[:size])
         del self._ready[:size]
         if self._failure is not None and size and not out:
             raise self._failure
         return out
 
-    def _advance(self, size: int) -> None:
+    def _advance(self) -> None:
         try:
-            out = self._inner.advance(size)
+            out = self._inner.advance()
         except Exception as error:  # every codec has its own
             self._fail(error)
             return
@@ -88,13 +92,13 @@ class _Salvaged:
         if self._is_second:
             left, size = self._inner.left(), self._file.seek(0, 2)
             detail = f"{error}; {left} of its {size} bytes were not read"
-            self._failure, self._is_over = DamagedInput(f"damaged_{self._kind}", detail), True
+            self._failure, self._is_over = UnusableInput(f"damaged_{self._kind}", detail), True
             return
         self._is_second = True
         self._inner = self._opener(self._file, self._kind, self._inner.position)
         passed = 0
         while passed < self._produced:
-            passed += len(self._inner.advance(READ_BYTES))
+            passed += len(self._inner.advance())
         assert passed == self._produced
 
 
@@ -137,7 +141,7 @@ class _Members:
         self._inner, self._rest = self._make(), b""
         self.position = file.seek(0)
 
-    def advance(self, size: int) -> bytes | None:
+    def advance(self) -> bytes | None:
         """Some output, possibly none yet; None at the end."""
         self.position = self._file.tell() - len(self._rest)
         if self._inner.eof and not self._next_member():
@@ -147,7 +151,7 @@ class _Members:
             data = self._step()
             if not data:
                 raise EOFError("it ends in the middle")
-        out: bytes = self._inner.decompress(data, max(size, _STEP_BYTES))
+        out: bytes = self._inner.decompress(data, _OUTPUT_BYTES)
         return out
 
     def left(self) -> str:
@@ -195,7 +199,7 @@ class _Zstandard:
         self._file, self._careful_from, self.position = file, careful_from, 0
         self._inner = pa.CompressedInputStream(pa.PythonFile(_Lent(file), "r"), "zstd")
 
-    def advance(self, size: int) -> bytes | None:
+    def advance(self) -> bytes | None:
         """Some output; None at the end."""
         size = _STEP_BYTES
         if self._careful_from is not None:

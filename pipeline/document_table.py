@@ -4,14 +4,13 @@ Written beside the record; `document` in a row is an index into this table. Line
 to its source starts here.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import pyarrow as pa
 import xxhash
 
-from pipeline.arrow_file import VerifiedArrowFile, write_arrow_file
+from pipeline.arrow_file import ArrowFileWriter, VerifiedArrowFile
 from pipeline.documents import Document
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import InputError
@@ -30,6 +29,8 @@ DOCUMENTS_SCHEMA = pa.schema(
 )
 """`start`, `stop`: half-open bytes of the decompressed input. `language` is empty when unknown;
 `xxh3` is the hash of the prompt and the text, by which identical documents are found."""
+
+_BATCH_ENTRIES = 1 << 16
 
 
 class DocumentEntry(NamedTuple):
@@ -58,15 +59,53 @@ class DocumentEntry(NamedTuple):
         )
 
 
-def write_documents(path: Path, documents: Sequence[DocumentEntry]) -> FileHashes:
-    """Write the entries in their order; returns the file's hashes."""
-    columns = list(zip(*documents, strict=True)) or [()] * len(DOCUMENTS_SCHEMA)
-    arrays = [
-        pa.array(column, field.type)
-        for column, field in zip(columns, DOCUMENTS_SCHEMA, strict=True)
-    ]
-    batch = pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS_SCHEMA)
-    return write_arrow_file(path, DOCUMENTS_SCHEMA, [batch])
+class DocumentWriter:
+    """Writes the entries of one work item as they come, in record batches of `_BATCH_ENTRIES`.
+
+    A context manager: the file appears when its block ends well; `finish` ends it early and
+    returns the file's hashes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = ArrowFileWriter(path, DOCUMENTS_SCHEMA)
+        self._waiting: list[DocumentEntry] = []
+        self._is_open = False
+        self.count = 0
+        """Entries so far: the number that the next one gets."""
+
+    def __enter__(self) -> Self:
+        self._file.__enter__()
+        self._is_open = True
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._is_open:
+            self._is_open = False
+            self._file.__exit__(*error)
+
+    def add(self, entry: DocumentEntry) -> None:
+        """Append one entry."""
+        self._waiting.append(entry)
+        self.count += 1
+        if len(self._waiting) == _BATCH_ENTRIES:
+            self._write()
+
+    def finish(self) -> FileHashes:
+        """Write what waits and close the file."""
+        if self._waiting or not self.count:
+            self._write()
+        self.__exit__(None, None, None)
+        assert self._file.hashes is not None
+        return self._file.hashes
+
+    def _write(self) -> None:
+        columns = list(zip(*self._waiting, strict=True)) or [()] * len(DOCUMENTS_SCHEMA)
+        arrays = [
+            pa.array(column, field.type)
+            for column, field in zip(columns, DOCUMENTS_SCHEMA, strict=True)
+        ]
+        self._file.append(pa.RecordBatch.from_arrays(arrays, schema=DOCUMENTS_SCHEMA))
+        self._waiting = []
 
 
 def read_documents_table(path: Path, hashes: FileHashes) -> pa.Table:

@@ -1,175 +1,159 @@
-"""inputs -> documents: every document of a byte range, or the reason why there is none.
+"""inputs -> documents: every document of a range of an input, or the reason why there is none.
 
-First step of the flow. Offsets count bytes of the decompressed stream, so that a document's default
-id (`<path>#<offset>`) is the same on every machine.
+First step of the flow. Offsets count bytes of the decompressed stream, or rows of a table, so that
+a document's default id (`<path>#<offset>`) is the same on every machine.
 """
 
-import gzip
-import json
-import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
+from pipeline.columns import Row, read_arrow, read_parquet
+from pipeline.compression import decompressed
+from pipeline.encodings import HEAD_BYTES, encoding_of
+from pipeline.fields import DocumentMaker
+from pipeline.formats import (
+    ARROW,
+    PARQUET,
+    SUFFIXES,
+    TAR,
+    Format,
+    format_of,
+    is_splittable,
+    kind_of,
+)
 from pipeline.randomness import hash_fraction
+from pipeline.reads import (
+    EXCERPT_CHARACTERS,
+    REASONS,
+    SHOWN_CASES,
+    TALLIES,
+    BadInput,
+    Document,
+    Read,
+    Tally,
+    UnusableInput,
+    bad_input,
+    bad_ratio_error,
+)
+from pipeline.remote import local_copy
+from pipeline.tar_input import read_tar
+from pipeline.text_input import read_lines, read_stream
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange
 
-JSONL_SUFFIXES = (".jsonl", ".jsonl.gz")
-TEXT_SUFFIXES = (".txt", ".txt.gz")
-SUFFIXES = JSONL_SUFFIXES + TEXT_SUFFIXES
+__all__ = [
+    "EXCERPT_CHARACTERS",
+    "REASONS",
+    "SHOWN_CASES",
+    "SUFFIXES",
+    "TALLIES",
+    "BadInput",
+    "Document",
+    "Read",
+    "Tally",
+    "bad_ratio_error",
+    "is_heldout",
+    "read_documents",
+]
 
-EXCERPT_CHARACTERS = 200
-SHOWN_CASES = 3
+_TABLES = (PARQUET, ARROW)
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """One input text. `start`, `stop`: its half-open byte range in the decompressed input.
+def read_documents(
+    file: str | Path, source: SourceRange, config: BuildConfig, tally: Tally | None = None
+) -> Iterator[Read]:
+    """Documents and bad inputs of one range of `file`, in ascending order of their ranges.
 
-    `prompt` stands before `text`, is read and never predicted. `language` is what the input says,
-    empty where it says nothing. `is_instruction`: `text` is the completion of `prompt`, and both
-    belong into one sample.
+    `source.path` is the name that goes into ids and reports. A `file` that is a URL is fetched to
+    a temporary file first and checked against `source`; a local one is taken as it is (see
+    `check_range`). `tally` is added to. At most one document, or a few rows, are held. Raises
+    `InputError` for a file that cannot be opened or has changed, `ConfigError` for an unknown
+    encoding, and nothing for bad content.
     """
-
-    id: str
-    text: str
-    path: str
-    start: int
-    stop: int
-    prompt: str = ""
-    language: str = ""
-    is_instruction: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BadInput:
-    """Something that is no document: `reason` is a fixed name, `detail` says what was seen."""
-
-    reason: str
-    path: str
-    start: int
-    stop: int
-    detail: str
-    excerpt: str
+    reached = 0 if kind_of(source.path) in _TABLES else source.start
+    with local_copy(file, source) as local:
+        maker = DocumentMaker(source, config, Counter() if tally is None else tally)
+        try:
+            for read in _read_local(local, source, maker):
+                reached = read.stop
+                yield read
+        except UnusableInput as why:
+            yield bad_input(why.reason, source, (reached, reached), b"", why.detail)
+        except OSError as error:
+            raise InputError(
+                f"{file}: cannot be read ({error.strerror}); restore it and run the build again"
+            ) from error
 
 
-Read = Document | BadInput
+def _read_local(file: Path, source: SourceRange, maker: DocumentMaker) -> Iterator[Read]:
+    with file.open("rb") as stream:
+        head, size = stream.read(HEAD_BYTES), file.stat().st_size
+        if not head:
+            raise UnusableInput("empty_file", "it has no bytes")
+        form = format_of(source.path, head, maker.config)
+        if form.kind == PARQUET:
+            yield from _read_rows(read_parquet(file, source, _fields(maker)), maker)
+        elif is_splittable(source.path, head, maker.config):
+            encoding = encoding_of(head, maker.config.encoding)
+            part = _Part(stream, source)
+            yield from read_lines(form.kind, part, source.start, encoding, maker)
+        elif (source.start, source.stop) != (0, size):
+            raise InputError(
+                f"{file}: {size} bytes, planned with {source.stop}; restore the file, or build "
+                "into another folder"
+            )
+        else:
+            yield from _read_whole(file, stream, form, maker)
 
 
-def format_of(path: str) -> str:
-    """`jsonl` or `text` by the name's ending; `InputError` naming the known endings otherwise."""
-    for name, suffixes in (("jsonl", JSONL_SUFFIXES), ("text", TEXT_SUFFIXES)):
-        if path.lower().endswith(suffixes):
-            return name
-    raise InputError(f"{path}: unknown format; inputs end in {', '.join(SUFFIXES)}")
-
-
-def is_splittable(path: str) -> bool:
-    """True when the format has document boundaries inside an uncompressed file."""
-    return format_of(path) == "jsonl" and not path.lower().endswith(".gz")
-
-
-def read_documents(file: Path, source: SourceRange, config: BuildConfig) -> Iterator[Read]:
-    """Documents and bad inputs of one range of `file`, in order; raises nothing for bad content.
-
-    `source.path` is the name that goes into ids and reports. At most one document is held.
-    """
-    read = _read_jsonl if format_of(source.path) == "jsonl" else _read_text
-    reached = source.start
-    try:
-        with _opened(file) as stream:
-            stream.seek(source.start)
-            for document in read(stream, source, config):
-                reached = document.stop
-                yield document
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        yield _bad("damaged_gzip", source, reached, b"", f"{type(error).__name__}: {error}")
-
-
-def _opened(file: Path) -> IO[bytes]:
-    compressed = file.name.lower().endswith(".gz")
-    return cast(IO[bytes], gzip.open(file, "rb") if compressed else file.open("rb"))
-
-
-def _read_jsonl(stream: IO[bytes], source: SourceRange, config: BuildConfig) -> Iterator[Read]:
-    offset = source.start
-    compressed = source.path.lower().endswith(".gz")
-    for line in stream:
-        if not compressed and offset >= source.stop:
-            return
-        if line.strip():
-            yield _parse_line(line, offset, source, config)
-        offset += len(line)
-
-
-def _parse_line(line: bytes, offset: int, source: SourceRange, config: BuildConfig) -> Read:
-    def bad(reason: str, detail: str) -> BadInput:
-        return _bad(reason, source, offset, line, detail)
-
-    try:
-        value = json.loads(line.decode("utf-8-sig" if offset == 0 else "utf-8"))
-    except UnicodeDecodeError as error:
-        return bad("invalid_utf8", f"byte {offset + error.start}: {error.reason}")
-    except (ValueError, RecursionError) as error:
-        return bad("malformed_json", str(error))
-    if not isinstance(value, dict):
-        return bad("not_an_object", f"a JSON {type(value).__name__}")
-    text = value.get(config.text_field)
-    if not isinstance(text, str):
-        found = "absent" if config.text_field not in value else type(text).__name__
-        return bad("no_text", f"field '{config.text_field}' is {found}, expected a string")
-    given = value.get(config.id_field)
-    if given is not None and (not isinstance(given, str | int) or isinstance(given, bool)):
-        return bad("bad_id", f"field '{config.id_field}' is a {type(given).__name__}")
-    return _document(str(given) if given is not None else "", text, (offset, line), source, config)
-
-
-def _read_text(stream: IO[bytes], source: SourceRange, config: BuildConfig) -> Iterator[Read]:
-    content = stream.read()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        detail = f"byte {error.start}: {error.reason}"
-        yield _bad("invalid_utf8", source, 0, content, detail)
+def _read_whole(
+    file: Path, stream: IO[bytes], form: Format, maker: DocumentMaker
+) -> Iterator[Read]:
+    if form.kind == ARROW:
+        yield from _read_rows(read_arrow(file, _fields(maker)), maker)
+        return
+    stream.seek(0)
+    content = decompressed(stream, form.compression) if form.compression else stream
+    if form.kind == TAR:
+        yield from read_tar(content, maker)
     else:
-        yield _document("", text, (0, content), source, config)
+        yield from read_stream(form.kind, content, 0, maker)
 
 
-def _document(
-    given: str, text: str, at: tuple[int, bytes], source: SourceRange, config: BuildConfig
-) -> Read:
-    offset, raw = at
-    try:
-        text.encode()
-        given.encode()
-    except UnicodeEncodeError as error:
-        return _bad("lone_surrogate", source, offset, raw, f"character {error.start}")
-    place = f"{source.path}#{offset}"
-    name = f"{given}@{place}" if given and config.duplicate_ids == "suffix" else given or place
-    return Document(name, text, source.path, offset, offset + len(raw))
+class _Part:
+    """The bytes of a range, which ends where a document does."""
+
+    def __init__(self, stream: IO[bytes], source: SourceRange) -> None:
+        stream.seek(source.start)
+        self._stream, self._left = stream, source.stop - source.start
+
+    def read(self, size: int, /) -> bytes:
+        """As `ByteStream` says."""
+        out = self._stream.read(min(size, self._left))
+        self._left -= len(out)
+        return out
 
 
-def _bad(reason: str, source: SourceRange, offset: int, raw: bytes, detail: str) -> BadInput:
-    excerpt = raw[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
-    return BadInput(reason, source.path, offset, offset + len(raw), detail, excerpt)
+def _fields(maker: DocumentMaker) -> tuple[str, ...]:
+    """The columns to read, each once."""
+    config = maker.config
+    names = (config.id_field, config.text_field, config.prompt_field, config.completion_field)
+    return tuple(dict.fromkeys((*names, config.language_field)))
+
+
+def _read_rows(rows: Iterable[Row], maker: DocumentMaker) -> Iterator[Read]:
+    for number, found in rows:
+        at = (number, number + 1)
+        try:
+            yield maker.from_fields(at, found)
+        except UnusableInput as why:
+            strings = (value for value in found.values() if isinstance(value, bytes))
+            yield maker.bad(at, b" ".join(strings), why)
 
 
 def is_heldout(document_id: str, ratio: float) -> bool:
     """True for documents that only the held-out split sees, whatever the seed and the pass."""
     return hash_fraction(document_id, "heldout") < ratio
-
-
-def bad_ratio_error(num_bad: int, total: int, limit: float, bad: Sequence[BadInput]) -> InputError:
-    """The message for too much unusable input, with its first cases."""
-    cases = "".join(
-        f"\n  {case.path} at byte {case.start}: {case.reason} ({case.detail})"
-        for case in bad[:SHOWN_CASES]
-    )
-    return InputError(
-        f"{num_bad} of {total} documents cannot be used, more than the ratio {limit} allowed; "
-        f"raise build.max_bad_ratio, or mend the input and "
-        f"build into another folder. First cases:{cases}"
-    )

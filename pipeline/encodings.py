@@ -8,7 +8,7 @@ import codecs
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pipeline.bad_input import DamagedInput
+from pipeline.reads import UnusableInput
 from schemas.errors import ConfigError
 
 HEAD_BYTES = 64 * 2**10
@@ -40,12 +40,12 @@ class Encoding:
         return _UNIT_BYTES.get(self.name, 1)
 
     def decode(self, raw: bytes) -> str:
-        """Strictly decoded, without a byte order mark; `DamagedInput` where that fails."""
+        """Strictly decoded, without a byte order mark; `UnusableInput` where that fails."""
         try:
             text = raw.decode(self.name)
         except UnicodeError as error:
             reason = "invalid_utf8" if self.name == "utf-8" else "undecodable"
-            raise DamagedInput(reason, _describe(error, self.name)) from error
+            raise UnusableInput(reason, _describe(error, self.name)) from error
         return text[1:] if text.startswith("\ufeff") else text
 
 
@@ -87,7 +87,7 @@ def encoding_of(head: bytes, wanted: str) -> Encoding:
 
     `wanted="auto"` takes UTF-8 where the first `HEAD_BYTES` are that, then UTF-16 by its zero
     bytes, then what charset-normalizer finds; deterministic for one version of it. Raises
-    `DamagedInput` where it finds nothing, `ConfigError` for a `wanted` that cannot be used.
+    `UnusableInput` where it finds nothing, `ConfigError` for a `wanted` that cannot be used.
     """
     for mark, name in _BOMS:
         if head.startswith(mark):
@@ -96,6 +96,7 @@ def encoding_of(head: bytes, wanted: str) -> Encoding:
     return Encoding(_guess(head[:HEAD_BYTES]) if name == "auto" else name)
 
 
+@lru_cache(maxsize=16)
 def _guess(head: bytes) -> str:
     if b"\0" in head and (wide := _wide(head)):
         return wide
@@ -112,7 +113,7 @@ def _guess(head: bytes) -> str:
     try:
         return check_encoding(best.encoding if best else "")
     except ConfigError as error:
-        raise DamagedInput(
+        raise UnusableInput(
             "unknown_encoding", "nothing fits its head; name it in build.encoding"
         ) from error
 

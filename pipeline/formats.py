@@ -6,10 +6,11 @@ and how that is compressed, and in which encoding it is.
 
 from dataclasses import dataclass
 
-from pipeline.bad_input import DamagedInput
-from pipeline.columns import PARQUET_MAGIC
+from pipeline.columns import ARROW_MAGIC
 from pipeline.compression import compression_of
-from pipeline.encodings import Encoding, check_encoding, encoding_of, looks_like_text
+from pipeline.encodings import check_encoding, encoding_of, looks_like_text
+from pipeline.parquet_footer import PARQUET_MAGIC
+from pipeline.reads import UnusableInput
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 
@@ -36,8 +37,7 @@ SUFFIXES = tuple(_KINDS) + tuple(
 """Endings of the names that can be read, in lower case."""
 
 _COMPRESSION = {".gz": "gzip", ".tgz": "gzip", ".zst": "zst", ".bz2": "bz2", ".xz": "xz"}
-_TABLE_MAGIC = {PARQUET_MAGIC: PARQUET, b"ARROW1": ARROW}
-SKIPPED_HEAD_BYTES = 512
+_TABLE_MAGIC = {PARQUET_MAGIC: PARQUET, ARROW_MAGIC: ARROW}
 
 
 def kind_of(name: str) -> str:
@@ -69,7 +69,7 @@ class Format:
 def format_of(name: str, head: bytes, config: BuildConfig) -> Format:
     """The format of a file called `name` that begins with `head`.
 
-    Raises `DamagedInput` where the name says compressed and the content is neither that nor text,
+    Raises `UnusableInput` where the name says compressed and the content is neither that nor text,
     `InputError` for an unknown name, `ConfigError` for an unknown encoding.
     """
     kind, compression = kind_of(name), compression_of(head)
@@ -77,10 +77,10 @@ def format_of(name: str, head: bytes, config: BuildConfig) -> Format:
     if kind in _PLAIN_ONLY:
         return Format(next((k for m, k in _TABLE_MAGIC.items() if head.startswith(m)), kind), "")
     named = compression_named(name)
-    if named and head and not compression and kind != TAR:
-        if not looks_like_text(head, config.encoding):
-            detail = f"its first bytes, {head[:6].hex(' ')}, are neither {named} nor text"
-            raise DamagedInput(f"damaged_{named}", detail)
+    lies = named and not compression and kind != TAR
+    if lies and not looks_like_text(head, config.encoding):
+        detail = f"its first bytes, {head[:6].hex(' ')}, are neither {named} nor text"
+        raise UnusableInput(f"damaged_{named}", detail)
     return Format(kind, compression)
 
 
@@ -90,14 +90,7 @@ def is_splittable(name: str, head: bytes, config: BuildConfig) -> bool:
         found = format_of(name, head, config)
         by_line = found.kind == JSONL or (found.kind == TEXT and config.text_unit != "file")
         return (
-            by_line
-            and not found.compression
-            and encoding_of(head, config.encoding).unit_bytes == 1
+            by_line and not found.compression and encoding_of(head, config.encoding).unit_bytes == 1
         )
-    except DamagedInput:
+    except UnusableInput:
         return False
-
-
-def encoding_or_damage(head: bytes, config: BuildConfig) -> Encoding:
-    """`encoding_of` under the configuration."""
-    return encoding_of(head, config.encoding)

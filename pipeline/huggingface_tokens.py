@@ -31,9 +31,9 @@ _ENVIRONMENT = Lock()
 _SPACE_MARKS = str.maketrans({" ": "Ġ", "\n": "Ċ", "\t": "ĉ", "\r": "č"})
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+_INNER_SPACE = re.compile(r"(?<=\w) (['\u2019-]) (?=\w)")
 _LOOSE_SPACE = re.compile(
-    rf" (?=[.,!?;:)\]}}%])|(?<=[(\[{{$]) |(?<=\w) (?=['\u2019-] \w)|(?<=\w['\u2019-]) (?=\w)"
-    rf"|(?<=[{_CJK}\u3001\u3002]) (?=[{_CJK}\u3001\u3002])"
+    rf" (?=[.,!?;:)\]}}%])|(?<=[(\[{{$]) |(?<=[{_CJK}\u3001\u3002]) (?=[{_CJK}\u3001\u3002])"
 )
 
 
@@ -57,7 +57,7 @@ class HuggingFaceTokenizer(Tokenizer):
         reused = {names[place] for place in self._hidden if place in names}
         self._backend = _open(encoding_form(content, pieces | reused))
         self._byte_level = '"ByteLevel"' in json.dumps(content["decoder"])
-        self._tidy = (content["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer"
+        self._is_bert = (content["pre_tokenizer"] or {}).get("type") == "BertPreTokenizer"
 
     def encode(self, units: Sequence[str]) -> Tokens:
         """As `Tokenizer.encode`. The mark U+FDD0, which Unicode keeps out of text, is U+FFFD."""
@@ -72,7 +72,7 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def _decode_pieces(self, ids: list[int]) -> str:
         text = str(self._backend.decode(ids, skip_special_tokens=False)).replace(HIDDEN_MARK, "")
-        return _LOOSE_SPACE.sub("", text) if self._tidy else text
+        return _tidy(text) if self._is_bert else text
 
     def _piece(self, token: int) -> str:
         piece = self._backend.id_to_token(token)
@@ -121,6 +121,11 @@ def _one_thread() -> Iterator[None]:
                 del os.environ[_THREADS_KEY]
             else:
                 os.environ[_THREADS_KEY] = before
+
+
+def _tidy(text: str) -> str:
+    """`text` without spaces beside punctuation, where BERT's pre-tokenizer cuts in any case."""
+    return _LOOSE_SPACE.sub("", _INNER_SPACE.sub(r"\1", text))
 
 
 def _byte_of_character() -> dict[str, int]:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.bad_input import MAX_DOCUMENT_BYTES, DamagedInput
 from pipeline.compression import READ_BYTES, ByteStream
 from pipeline.encodings import Encoding
 from pipeline.lines import Piece, too_large
+from pipeline.reads import MAX_DOCUMENT_BYTES, UnusableInput
 
 _SPACE = b" \t\r\n"
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("?)|[\[\]{},]', re.DOTALL)
@@ -32,7 +32,7 @@ _decode = json.JSONDecoder(object_pairs_hook=_object).decode
 
 
 def parse_object(text: str) -> dict[str, Any]:
-    """The object that `text` is; `DamagedInput` with the reason when it is not one.
+    """The object that `text` is; `UnusableInput` with the reason when it is not one.
 
     NaN and Infinity are read, as Python's own writer puts them. A key named twice counts at the
     top level, where it could be the text; of an object further inside the last one stands.
@@ -40,11 +40,11 @@ def parse_object(text: str) -> dict[str, Any]:
     try:
         value = _decode(text)
     except (ValueError, RecursionError) as error:
-        raise DamagedInput("malformed_json", str(error)) from error
+        raise UnusableInput("malformed_json", str(error)) from error
     if type(value) is _Repeated:
-        raise DamagedInput("duplicate_key", "a key of the object occurs twice")
+        raise UnusableInput("duplicate_key", "a key of the object occurs twice")
     if not isinstance(value, dict):
-        raise DamagedInput("not_an_object", f"a JSON {type(value).__name__}")
+        raise UnusableInput("not_an_object", f"a JSON {type(value).__name__}")
     return value
 
 
@@ -69,14 +69,14 @@ class Utf8Stream:
         self._ready, self._is_over = b"", False
 
     def read(self, size: int, /) -> bytes:
-        """As `ByteStream` says; `DamagedInput` for what the encoding does not have."""
+        """As `ByteStream` says; `UnusableInput` for what the encoding does not have."""
         while len(self._ready) < size and not self._is_over:
             block = self._stream.read(READ_BYTES)
             self._is_over = not block
             try:
                 self._ready += self._decoder.decode(block, final=not block).encode()
             except UnicodeError as error:
-                raise DamagedInput("undecodable", f"no {self._name}: {error}") from error
+                raise UnusableInput("undecodable", f"no {self._name}: {error}") from error
         out, self._ready = self._ready[:size], self._ready[size:]
         return out
 
@@ -84,7 +84,7 @@ class Utf8Stream:
 def split_array(stream: ByteStream, offset: int) -> Iterator[Piece]:
     """The elements of the JSON array that a UTF-8 stream is, each without white space around it.
 
-    Raises `DamagedInput` behind the last whole element when the array does not end, and when
+    Raises `UnusableInput` behind the last whole element when the array does not end, and when
     something stands behind it.
     """
     scan = _ArrayScan(stream, offset)
@@ -122,7 +122,7 @@ class _ArrayScan:
                     place = self._offset + self._first
                     return Piece(place, place + held, b"")
                 if not self._fill():
-                    raise DamagedInput("malformed_json", "the array is not closed")
+                    raise UnusableInput("malformed_json", "the array is not closed")
                 continue
             token, self._seen = match.group(), match.end()
             if depth == 0 and token in (b",", b"]"):
@@ -138,13 +138,13 @@ class _ArrayScan:
         return Piece(start, start + len(raw), raw) if raw or not is_last else None
 
     def check_end(self) -> None:
-        """Raise `DamagedInput` unless only white space stands behind the array."""
+        """Raise `UnusableInput` unless only white space stands behind the array."""
         self._go_on(self._first + 1)
         while not self._buffer[self._first :].strip(_SPACE):
             self._go_on(len(self._buffer))
             if not self._fill():
                 return
-        raise DamagedInput("malformed_json", "something stands behind the array")
+        raise UnusableInput("malformed_json", "something stands behind the array")
 
     def _go_on(self, place: int) -> None:
         self._first = self._seen = place
@@ -152,7 +152,11 @@ class _ArrayScan:
     def _fill(self) -> bool:
         """Read as much again as the element has, so that a long string is not scanned too often."""
         held = self._buffer[self._first :]
-        self._offset, self._seen, self._first = self._offset + self._first, self._seen - self._first, 0
+        self._offset, self._seen, self._first = (
+            self._offset + self._first,
+            self._seen - self._first,
+            0,
+        )
         block = self._stream.read(max(READ_BYTES, len(held)))
         self._buffer = held + block
         return bool(block)

@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline.bad_input import EXCERPT_CHARACTERS, MAX_DOCUMENT_BYTES, DamagedInput
 from pipeline.compression import READ_BYTES, ByteStream
 from pipeline.encodings import Encoding
+from pipeline.reads import EXCERPT_CHARACTERS, MAX_DOCUMENT_BYTES, UnusableInput
 
 _KEPT_BYTES = 4 * EXCERPT_CHARACTERS
 
@@ -55,7 +55,7 @@ class _Collected:
 def split_lines(stream: ByteStream, offset: int, encoding: Encoding) -> Iterator[Piece]:
     """Every line with its end, blank ones too; together they are the whole stream.
 
-    `offset` is the place of the stream's first byte. Before `DamagedInput` comes every line that
+    `offset` is the place of the stream's first byte. Before `UnusableInput` comes every line that
     ends before the damage.
     """
     begun = _Collected(offset)
@@ -139,9 +139,9 @@ def whole_stream(stream: ByteStream, offset: int) -> Iterator[Piece]:
         yield found.piece()
 
 
-def too_large(piece: Piece) -> DamagedInput:
+def too_large(piece: Piece) -> UnusableInput:
     """Why a piece that is not whole cannot be used."""
-    return DamagedInput(
+    return UnusableInput(
         "too_large",
         f"{piece.stop - piece.start} bytes, at most {MAX_DOCUMENT_BYTES} fit a document; "
         "cut it, or read text by build.text_unit=line or paragraph",

@@ -22,7 +22,7 @@ _OVERSAMPLING = 4
 
 
 def sample_texts(
-    ranges: Sequence[SourceRange], sources: dict[str, Path], config: BuildConfig
+    ranges: Sequence[SourceRange], sources: dict[str, str | Path], config: BuildConfig
 ) -> list[str]:
     """Training texts of about `config.tokenizer.sample_characters`, chosen by the ids' hashes.
 
@@ -64,7 +64,7 @@ def prepare_tokenizer(texts: Sequence[str], splitter: Splitter, config: BuildCon
 
 
 def _training_documents(
-    ranges: Sequence[SourceRange], sources: dict[str, Path], config: BuildConfig
+    ranges: Sequence[SourceRange], sources: dict[str, str | Path], config: BuildConfig
 ) -> Iterator[Document]:
     for source in sorted(ranges, key=lambda part: (part.xxh3, part.path, part.start)):
         for read in read_documents(sources[source.path], source, config):

@@ -96,13 +96,16 @@ class Punkt:
         overlaps, also one that is the chunk's first character.
         """
         first = chunk_start(text, low, end)
-        candidates = [*_CANDIDATE.finditer(text, first, following + 1)]
-        if not candidates:
+        candidates = _CANDIDATE.finditer(text, first, following + 1)
+        opening = last = next(candidates, None)
+        for last in candidates:  # noqa: B007 (the last one is wanted, and no list of all)
+            pass
+        if opening is None or last is None:
             return
-        opens = candidates[0].start() == first and (first == 0 or text[first - 1] in BREAKS)
-        if opens and first != 1 and len(candidates) > 1:
-            yield from self._judged(text, first, candidates[0])
-        yield from self._judged(text, first, candidates[-1])
+        opens = opening.start() == first and (first == 0 or text[first - 1] in BREAKS)
+        if opens and first != 1 and last is not opening:
+            yield from self._judged(text, first, opening)
+        yield from self._judged(text, first, last)
 
     def _judged(self, text: str, first: int, candidate: re.Match[str]) -> Iterator[_Break]:
         stop = candidate.end()

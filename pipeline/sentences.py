@@ -1,10 +1,10 @@
-"""documents -> sentences: half-open character ranges found by Punkt (Kiss and Strunk 2006).
+"""documents -> sentences: half-open character ranges.
 
-Stands between reading and tokenizing. A splitter is plain data (JSON) with a hash, so that a build
-can say which one it used; nltk does the splitting.
+Stands between reading and tokenizing. Two rules split a document: Punkt (`pipeline.punkt`, exactly
+nltk's spans) and one for Chinese and Japanese (`pipeline.cjk`). A splitter says which document goes
+to which rule. It is plain data (JSON) with a hash, so that a build can say which one it used.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -12,66 +12,87 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from pipeline.cjk import cjk_spans
+from pipeline.punkt import Punkt
+from pipeline.punkt_training import check_tables, empty_tables, read_tables, train_tables
+from pipeline.scripts import is_cjk, is_cjk_language
 from schemas.errors import InputError
 
 TRAINING_CHARACTERS = 4_000_000
 """Characters that a splitter is trained on at most; Punkt reads about 350 kB a second."""
 
-_TABLES = {
-    "abbreviations": "abbrev_types.txt",
-    "collocations": "collocations.tab",
-    "sentence_starters": "sent_starters.txt",
-    "orthography": "ortho_context.tab",
-}
+ASSIGNMENTS = ("script", "field", "fixed")
+"""How a document finds its rule: by its letters, by its language field, or one rule for all."""
+
+_RULES = ("punkt", "cjk")
+_VERSION = 1
+"""Goes up when a rule in the code changes, so that hashes differ where spans may."""
 
 
 class Splitter:
-    """Punkt with fixed parameters; `spans` is nltk's `span_tokenize`."""
+    """Sentences by Punkt with fixed tables, or by the rule for Chinese and Japanese.
 
-    def __init__(self, parameters: dict[str, Any]) -> None:
-        nltk_punkt = _import_punkt()
-        punkt = nltk_punkt.PunktParameters()
-        punkt.abbrev_types = set(parameters["abbreviations"])
-        punkt.collocations = {tuple(pair) for pair in parameters["collocations"]}
-        punkt.sent_starters = set(parameters["sentence_starters"])
-        punkt.ortho_context.update(parameters["orthography"])
-        self._tokenizer = nltk_punkt.PunktSentenceTokenizer(punkt)
-        self.parameters = parameters
+    `rule` is that of every document when `by` is "fixed". Otherwise documents in Chinese or
+    Japanese go to the rule "cjk" and all others to "punkt".
+    """
 
-    def spans(self, text: str) -> list[tuple[int, int]]:
-        """Sentences of `text` as ascending half-open character ranges; white space lies between."""
-        return list(self._tokenizer.span_tokenize(text))
+    def __init__(self, parameters: dict[str, Any], by: str = "fixed", rule: str = "punkt") -> None:
+        if by not in ASSIGNMENTS or rule not in _RULES:
+            raise InputError(
+                f"splitter: by={by!r} with rule={rule!r}; expected by one of "
+                f"{', '.join(ASSIGNMENTS)} and rule one of {', '.join(_RULES)}"
+            )
+        self.parameters, self.by, self.rule = parameters, by, rule
+        self._punkt = Punkt(parameters)
+
+    def spans(self, text: str, language: str = "") -> list[tuple[int, int]]:
+        """Sentences of `text` as ascending half-open character ranges; white space lies between.
+
+        `language` is the document's own, as its field says; it counts where `by` is "field".
+        """
+        return cjk_spans(text) if self.is_cjk(text, language) else self._punkt.spans(text)
+
+    def is_cjk(self, text: str, language: str = "") -> bool:
+        """Whether a document goes to the rule for Chinese and Japanese."""
+        if self.by == "fixed":
+            return self.rule == "cjk"
+        if self.by == "field" and language.strip():
+            return is_cjk_language(language)
+        return is_cjk(text)
 
     def to_json(self) -> str:
         """Canonical text, read again by `load_splitter`."""
-        return json.dumps(self.parameters, sort_keys=True, ensure_ascii=False, indent=0) + "\n"
+        content = {
+            "version": _VERSION,
+            "by": self.by,
+            "rule": self.rule,
+            "punkt": self.parameters,
+        }
+        return json.dumps(content, sort_keys=True, ensure_ascii=False, indent=0) + "\n"
 
     @property
     def digest(self) -> str:
         """Hex SHA-256 of `to_json`."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        return hashlib.sha256(self.to_json().encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def load_splitter(source: str | Path) -> Splitter:
-    """The splitter of a language ("english") or of a path.
+def load_splitter(source: str | Path, by: str | None = None) -> Splitter:
+    """The splitter of a language ("english", "chinese", "japanese") or of a path.
 
-    A path is a `splitter.json` of a data set, or a folder of Punkt tables (nltk's `punkt_tab`).
-    A language is looked up as `tokenizers/punkt_tab/<language>` in the folders of NLTK_DATA.
+    A language is Chinese or Japanese, or is looked up as `tokenizers/punkt_tab/<language>` in the
+    folders of NLTK_DATA. A path is a `splitter.json` of a data set, or a folder of Punkt tables.
+    `by` says how documents find their rule; without it, as the file says, else "fixed".
     Raises `InputError` saying where it looked.
     """
-    path = Path(source)
+    name, path = str(source), Path(source)
+    if is_cjk_language(name):
+        return Splitter(empty_tables(), by or "fixed", "cjk")
     if path.suffix == ".json":
-        return Splitter(_read_json(path))
-    if path.is_dir():
-        return Splitter(_read_tables(path))
-    folders = [
-        Path(folder) / "tokenizers" / "punkt_tab" / str(source)
-        for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep)
-        if folder
-    ]
-    for folder in folders:
+        return _read_json(path, by)
+    folders = _language_folders(name)
+    for folder in (*folders, path):
         if folder.is_dir():
-            return Splitter(_read_tables(folder))
+            return Splitter(read_tables(folder), by or "fixed")
     looked = ", ".join(map(str, folders)) or "nowhere: NLTK_DATA is not set"
     raise InputError(
         f"splitter '{source}': no such file or folder, and no Punkt tables (looked in {looked}); "
@@ -79,70 +100,32 @@ def load_splitter(source: str | Path) -> Splitter:
     )
 
 
-def train_splitter(texts: Iterable[str]) -> Splitter:
-    """Punkt trained on `texts`, in their order; deterministic."""
-    trainer = _import_punkt().PunktTrainer()
-    for text in texts:
-        trainer.train(text, finalize=False)
-    trainer.finalize_training()
-    learnt = trainer.get_params()
-    return Splitter(
-        {
-            "abbreviations": sorted(learnt.abbrev_types),
-            "collocations": sorted(list(pair) for pair in learnt.collocations),
-            "sentence_starters": sorted(learnt.sent_starters),
-            "orthography": dict(sorted(learnt.ortho_context.items())),
-        }
-    )
+def train_splitter(texts: Iterable[str], by: str = "fixed") -> Splitter:
+    """Punkt trained on `texts`, in their order; deterministic.
 
-
-def _import_punkt() -> Any:
-    """nltk's Punkt, without the wall-clock limit on matching that newer versions of nltk set.
-
-    A limit in seconds would make the result depend on the machine: a text of 6 MB failed where the
-    processor was busy. Punkt's own patterns take linear time.
+    Unless `by` is "fixed", texts in Chinese or Japanese letters, which Punkt will not split, teach
+    it nothing; where no other is left the tables are empty.
     """
-    from nltk.tokenize import punkt
-
-    with contextlib.suppress(ImportError):
-        from nltk import redos
-
-        redos.DEFAULT_TIMEOUT = None
-    return punkt
+    wanted = texts if by == "fixed" else (text for text in texts if not is_cjk(text))
+    return Splitter(train_tables(wanted), by)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _language_folders(name: str) -> list[Path]:
+    """Where tables of a language may be; nowhere for what is no bare name."""
+    if Path(name).name != name or name in {".", ".."}:
+        return []
+    data = [Path(folder) for folder in os.environ.get("NLTK_DATA", "").split(os.pathsep) if folder]
+    return [folder / "tokenizers" / "punkt_tab" / name for folder in data]
+
+
+def _read_json(path: Path, by: str | None) -> Splitter:
     try:
-        parameters = json.loads(path.read_text(encoding="utf-8"))
-        missing = _TABLES.keys() - parameters.keys()
-    except (OSError, ValueError, AttributeError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"version", "by", "rule", "punkt"} - content.keys()
+        if missing:
+            raise ValueError(f"it lacks {', '.join(sorted(missing))}")
+        if content["version"] != _VERSION:
+            raise ValueError(f"version {content['version']}, this program reads {_VERSION}")
+        return Splitter(check_tables(content["punkt"]), by or content["by"], content["rule"])
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a splitter file ({error})") from error
-    if missing:
-        raise InputError(f"{path}: not a splitter file, it lacks {', '.join(sorted(missing))}")
-    return {name: parameters[name] for name in _TABLES}
-
-
-def _read_tables(folder: Path) -> dict[str, Any]:
-    lines = {}
-    for name, file in _TABLES.items():
-        try:
-            lines[name] = (folder / file).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise InputError(
-                f"{folder / file}: cannot read this Punkt table ({error.strerror}); expected the "
-                f"files {', '.join(_TABLES.values())}"
-            ) from error
-    try:
-        return _parse_tables(lines)
-    except ValueError as error:
-        raise InputError(f"{folder}: malformed Punkt tables ({error})") from error
-
-
-def _parse_tables(lines: dict[str, list[str]]) -> dict[str, Any]:
-    orthography = dict(line.rsplit("\t", 1) for line in lines["orthography"])
-    return {
-        "abbreviations": sorted(set(lines["abbreviations"])),
-        "collocations": sorted(line.split("\t") for line in lines["collocations"]),
-        "sentence_starters": sorted(set(lines["sentence_starters"])),
-        "orthography": {word: int(flags) for word, flags in sorted(orthography.items())},
-    }

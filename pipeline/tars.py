@@ -7,14 +7,15 @@ apart from files and never followed.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.bad_input import DamagedInput
 from pipeline.compression import READ_BYTES, ByteStream
+from pipeline.reads import UnusableInput
 
 _BLOCK = 512
 _MAX_HEADER_BYTES = 2**20
 """Largest long name or pax header; tar itself stays far below."""
 
 _FILE_KINDS = (b"0", b"\0", b"7")
+_FOLDER = b"5"
 _WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 
 
@@ -46,7 +47,7 @@ class _Counted:
     def exactly(self, size: int) -> bytes:
         out = self.read(size)
         if len(out) < size:
-            raise DamagedInput("damaged_tar", f"it ends at byte {self.place}, inside a member")
+            raise UnusableInput("damaged_tar", f"it ends at byte {self.place}, inside a member")
         return out
 
     def skip_to(self, place: int) -> None:
@@ -61,14 +62,15 @@ class _MemberData:
         self._tar, self._stop = tar, stop
 
     def read(self, size: int, /) -> bytes:
-        """As `ByteStream` says; `DamagedInput` when the tar ends before the member does."""
+        """As `ByteStream` says; `UnusableInput` when the tar ends before the member does."""
         return self._tar.exactly(max(0, min(size, self._stop - self._tar.place)))
 
 
 def tar_members(stream: ByteStream) -> Iterator[TarMember]:
-    """Members in their order, of concatenated tars too. Raises `DamagedInput` behind the last.
+    """Members but folders in their order, of concatenated tars too.
 
-    A tar that lacks its mark of the end counts as damaged: it may have been cut off there.
+    Raises `UnusableInput` behind the last whole one. A tar that lacks its mark of the end counts
+    as damaged: it may have been cut off there.
     """
     tar, has_end = _Counted(stream), False
     given: dict[str, str] = {}
@@ -87,15 +89,18 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
         if kind == b"S":
             _skip_sparse_map(tar, header)
         stop = tar.place + (0 if kind in _WITHOUT_DATA else size)
-        is_file = kind in _FILE_KINDS and not is_sparse and not name.endswith("/")
-        yield TarMember(name, is_file, tar.place, stop, _MemberData(tar, stop))
+        if kind != _FOLDER and not name.endswith("/"):
+            is_file = kind in _FILE_KINDS and not is_sparse
+            yield TarMember(name, is_file, tar.place, stop, _MemberData(tar, stop))
         tar.skip_to(stop + -stop % _BLOCK)
     if not has_end:
-        raise DamagedInput("damaged_tar", f"it ends at byte {tar.place} without the mark of its end")
+        raise UnusableInput(
+            "damaged_tar", f"it ends at byte {tar.place} without the mark of its end"
+        )
 
 
 def _parse(header: bytes, place: int) -> tuple[str, int]:
-    """Name and size; `DamagedInput` for a block that is no header."""
+    """Name and size; `UnusableInput` for a block that is no header."""
     try:
         if len(header) < _BLOCK:
             raise ValueError("cut off")
@@ -107,7 +112,7 @@ def _parse(header: bytes, place: int) -> tuple[str, int]:
             raise ValueError("its size is negative")
     except ValueError as error:
         detail = f"no header at byte {place}: {error}; what follows was not read"
-        raise DamagedInput("damaged_tar", detail) from error
+        raise UnusableInput("damaged_tar", detail) from error
     name = _text(header[:100])
     prefix = _text(header[345:500]) if header[257:263] == b"ustar\0" else ""
     return f"{prefix}/{name}" if prefix else name, size
@@ -129,7 +134,7 @@ def _text(field: bytes) -> str:
 def _extended(tar: _Counted, kind: bytes, size: int) -> dict[str, str]:
     """What a header in front of a member says of it; nothing for one about all members."""
     if size > _MAX_HEADER_BYTES:
-        raise DamagedInput("damaged_tar", f"a header of {size} bytes at byte {tar.place}")
+        raise UnusableInput("damaged_tar", f"a header of {size} bytes at byte {tar.place}")
     data = tar.exactly(size)
     tar.skip_to(tar.place + -size % _BLOCK)
     if kind == b"L":
@@ -145,7 +150,7 @@ def _pax_records(data: bytes, place: int) -> dict[str, str]:
         length = int(digits) if digits.isdigit() and len(digits) < 10 else 0
         key, is_pair, value = data[len(digits) + 1 : length - 1].partition(b"=")
         if not is_pair or data[length - 1 : length] != b"\n":
-            raise DamagedInput("damaged_tar", f"a damaged pax header before byte {place}")
+            raise UnusableInput("damaged_tar", f"a damaged pax header before byte {place}")
         found[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
         data = data[length:]
     return found
@@ -154,7 +159,7 @@ def _pax_records(data: bytes, place: int) -> dict[str, str]:
 def _size_of(given: dict[str, str], size: int) -> int:
     text = given.get("size", str(size))
     if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise DamagedInput("damaged_tar", f"a pax header gives the size {text[:40]!r}")
+        raise UnusableInput("damaged_tar", f"a pax header gives the size {text[:40]!r}")
     return int(text)
 
 

@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import json
 import math
+import re
 import tomllib
 import types
 import typing
@@ -41,7 +42,7 @@ def load_config(preset: Path | None, overrides: Sequence[str] = ()) -> Config:
     """
     mapping: dict[str, Any] = {}
     if preset is not None:
-        mapping = read_toml(preset)
+        mapping = read_preset(preset)
     config = parse_config(Config, mapping, str(preset))
     for override in overrides:
         mapping = _with_override(to_mapping(config), override)
@@ -59,6 +60,35 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot read the configuration: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+
+
+def read_preset(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """The preset at `path` over the one it `extends`, a preset of the same folder by name.
+
+    Keys are merged section by section; a preset that has objectives has no others than its own.
+    """
+    mapping = read_toml(path)
+    name = mapping.pop("extends", None)
+    if name is None:
+        return mapping
+    if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
+        raise ConfigError(f"{path}: extends = {name!r}: expected the name of a preset beside it")
+    base = path.with_name(f"{name}.toml")
+    if base in (*seen, path):
+        raise ConfigError(f"{path}: extends '{name}', which extends it in turn")
+    below = read_preset(base, (*seen, path))
+    build = mapping.get("build", {})
+    if isinstance(build, dict) and "objective" in build:
+        below.get("build", {}).pop("objective", None)
+    return _merged(below, mapping)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def parse_config(cls: type[T], mapping: Mapping[str, Any], place: str, path: str = "") -> T:

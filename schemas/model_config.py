@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from schemas.errors import ConfigError
-from schemas.fields import bounded
+from schemas.fields import bounded, choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,9 +11,11 @@ class ModelConfig:
     """Sizes and dropout of one GLM.
 
     Both position tables have `max_sequence_length + 1` rows. `vocab_size` 0 means: taken from the
-    data set's tokenizer, rounded up to a multiple of `vocab_multiple`.
+    data set's tokenizer, rounded up to a multiple of `vocab_multiple`. `layer` is "glm"; data sets
+    for "glm-130b" can be built, but no such layer is trained yet.
     """
 
+    layer: str = choice("glm", "glm", "glm-130b")
     num_layers: int = bounded(12, 1, 1000)
     hidden_size: int = bounded(768, 1)
     num_attention_heads: int = bounded(12, 1)

@@ -107,3 +107,33 @@ def test_differing_keys_are_dotted_and_show_both_values() -> None:
 def test_parse_config_is_the_inverse_of_to_mapping() -> None:
     config = load_config(find_preset("tiny"))
     assert parse_config(Config, to_mapping(config), "x") == config
+
+
+def test_a_preset_extends_another_and_has_its_own_objectives(tmp_path: Path) -> None:
+    (tmp_path / "base.toml").write_text(
+        '[build]\nseed = 5\npasses = 2\n[build.objective.a]\nkind = "blank"\n'
+    )
+    child = tmp_path / "child.toml"
+    child.write_text('extends = "base"\n[build]\nseed = 6\n[build.objective.b]\nkind = "document"\n')
+    build = load_config(child).build
+    assert (build.seed, build.passes, list(build.objective)) == (6, 2, ["b"])
+    child.write_text('extends = "base"\n')
+    assert list(load_config(child).build.objective) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("extends", "message"),
+    [
+        ('"child"', "which extends it in turn"),
+        ('"nothing"', r"nothing\.toml: cannot read the configuration"),
+        ('"../base"', "expected the name of a preset beside it"),
+        ("3", "expected the name of a preset beside it"),
+    ],
+)
+def test_a_preset_that_cannot_be_extended_is_named(
+    tmp_path: Path, extends: str, message: str
+) -> None:
+    child = tmp_path / "child.toml"
+    child.write_text(f"extends = {extends}\n")
+    with pytest.raises(ConfigError, match=message):
+        load_config(child)

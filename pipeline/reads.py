@@ -1,7 +1,7 @@
-"""What is no document: the reasons, the record of one case, and the message for too many.
+"""What reading gives: a document, or the reason why something is none.
 
-Stands below every reader of `documents.py`. A reader never drops anything: it gives a document, a
-`BadInput`, or adds to a count.
+Stands below every reader of `documents.py`. A reader never drops anything: it gives a `Document`, a
+`BadInput`, or adds to a `Tally`.
 """
 
 from collections import Counter
@@ -57,6 +57,26 @@ TALLIES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """One input text. `start`, `stop`: its half-open range in the input: bytes, decompressed, or
+    rows of Parquet and Arrow.
+
+    `prompt` stands before `text`, is read and never predicted. `language` is what the input says,
+    empty where it says nothing. `is_instruction`: `text` is the completion of `prompt`, and both
+    belong into one sample.
+    """
+
+    id: str
+    text: str
+    path: str
+    start: int
+    stop: int
+    prompt: str = ""
+    language: str = ""
+    is_instruction: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class BadInput:
     """Something that is no document: `reason` is a key of `REASONS`, `detail` what was seen.
 
@@ -71,8 +91,14 @@ class BadInput:
     excerpt: str
 
 
-class DamagedInput(Exception):
-    """The rest of an input cannot be read; `read_documents` makes it a `BadInput`."""
+Read = Document | BadInput
+
+
+class UnusableInput(Exception):
+    """Why a piece of an input, or its rest, cannot be used; `read_documents` makes it a `BadInput`.
+
+    `reason` is a key of `REASONS`.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -91,8 +117,7 @@ def bad_input(
 def bad_ratio_error(num_bad: int, total: int, limit: float, bad: Sequence[BadInput]) -> InputError:
     """The message for too much unusable input, with its first cases."""
     cases = "".join(
-        f"\n  {case.path}#{case.start}: {case.reason} ({case.detail})"
-        for case in bad[:SHOWN_CASES]
+        f"\n  {case.path}#{case.start}: {case.reason} ({case.detail})" for case in bad[:SHOWN_CASES]
     )
     return InputError(
         f"{num_bad} of {total} documents cannot be used, more than the ratio {limit} allowed; "

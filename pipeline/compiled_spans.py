@@ -1,0 +1,244 @@
+"""windows -> spans, compiled: the samplers of `spans.py` for one window, and the loop over windows.
+
+Each sampler writes its spans, ascending, to the front of `starts` and `stops` and returns their
+number. They take no memory: what has to be sorted is marked in a tally that is all 0 between uses.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.compiled_cache import helper, kernel
+from pipeline.compiled_draws import (
+    LENGTHS,
+    ORDER,
+    PLACES,
+    SINGLE,
+    Ints,
+    below_at,
+    bits32_at,
+    shuffle,
+    state_of,
+)
+
+BLANKS, SENTENCES, DOCUMENT, SUFFIX, COMPLETION, TOKENS = range(6)
+"""Codes of the samplers, for the field `sampler` of a rule."""
+
+
+class Windows(NamedTuple):
+    """The arrays of a `WindowBatch` that kernels read, with `cls` and `eos` as 0 or 1."""
+
+    tokens: NDArray[np.int32]
+    sentence_ends: Ints
+    offsets: Ints
+    lengths: Ints
+    prompts: Ints
+    first_ends: Ints
+    stop_ends: Ints
+    keys: NDArray[np.uint64]
+    numbers: Ints
+    objectives: Ints
+    cls: int
+    eos: int
+
+
+class Frame(NamedTuple):
+    """One window: its size, maskable range and prompt in tokens, and what keys its draws."""
+
+    size: int
+    first: int
+    last: int
+    prompt: int
+    key: np.uint64
+    number: int
+
+
+class Scratch(NamedTuple):
+    """Memory for one window at a time; `tally` is all 0 whenever a sampler starts."""
+
+    tally: Ints
+    order: Ints
+    edges: Ints
+
+
+@helper
+def sample_blanks(
+    frame: Frame, rule: Any, thresholds: Ints, spans: tuple[Ints, Ints], tally: Ints
+) -> int:
+    """`spans.sample_blanks`."""
+    starts, stops = spans
+    maskable = frame.last - frame.first
+    count, masked = draw_lengths(frame, rule, thresholds, stops)
+    free = maskable - masked - (count - 1)
+    state = state_of(frame.key, frame.number, PLACES)
+    for index in range(count):
+        tally[below_at(state, index, free + 1)] += 1
+    index, place, offset = 0, 0, frame.first
+    while index < count:
+        for _ in range(tally[place]):
+            length = stops[index]
+            starts[index], stops[index] = offset + place, offset + place + length
+            offset += length + 1
+            index += 1
+        tally[place] = 0
+        place += 1
+    return count
+
+
+@helper
+def draw_lengths(frame: Frame, rule: Any, thresholds: Ints, lengths: Ints) -> tuple[int, int]:
+    """Write the lengths of blanks; their (number, sum)."""
+    maskable = frame.last - frame.first
+    target = max(1, int(rule["mask_ratio"] * frame.size))
+    if bits32_at(state_of(frame.key, frame.number, SINGLE), 0) < rule["single_span"]:
+        target = 1
+    state = state_of(frame.key, frame.number, LENGTHS)
+    count, masked = 0, 0
+    while masked < target:
+        room = maskable - masked - max(count, 1)
+        if room < 1:
+            break
+        draw, length = bits32_at(state, count), 1
+        while thresholds[length - 1] <= draw:
+            length += 1
+        lengths[count] = min(length, room)
+        masked += lengths[count]
+        count += 1
+    if count == 0:
+        lengths[0] = 1
+        return 1, 1
+    return count, masked
+
+
+@helper
+def sample_sentences(
+    frame: Frame, target: int, ends: Ints, spans: tuple[Ints, Ints], scratch: Scratch
+) -> int:
+    """`spans.sample_sentences`; `ends` are those inside the window, perhaps without its last."""
+    starts, stops = spans
+    edges, tally = scratch.edges, scratch.tally
+    count = len(ends)
+    edges[0] = frame.first
+    edges[1 : count + 1] = ends
+    if count == 0 or edges[count] != frame.last:
+        count += 1
+        edges[count] = frame.last
+    order = ascending(scratch.order, 0, count)
+    shuffle(state_of(frame.key, frame.number, PLACES), order)
+    masked = 0
+    for index in order:
+        if masked >= target:
+            break
+        tally[index] = 1
+        masked += edges[index + 1] - edges[index]
+    taken = 0
+    for index in range(count):
+        if tally[index]:
+            starts[taken], stops[taken] = edges[index], edges[index + 1]
+            tally[index] = 0
+            taken += 1
+    return taken
+
+
+@helper
+def ascending(memory: Ints, first: int, count: int) -> Ints:
+    """`memory`'s front as first, first + 1, ..."""
+    items = memory[:count]
+    for index in range(count):
+        items[index] = first + index
+    return items
+
+
+@helper
+def sample_tokens(frame: Frame, target: int, spans: tuple[Ints, Ints], scratch: Scratch) -> int:
+    """`spans.sample_tokens`."""
+    starts, stops = spans
+    maskable, tally = frame.last - frame.first, scratch.tally
+    places = ascending(scratch.order, frame.first, maskable)
+    state = state_of(frame.key, frame.number, PLACES)
+    count = min(target, max(1, maskable - 1))
+    for index in range(count):
+        other = index + below_at(state, index, maskable - index)
+        places[index], places[other] = places[other], places[index]
+        tally[places[index]] = 1
+    taken, place = 0, frame.first
+    while taken < count:
+        if tally[place]:
+            starts[taken], stops[taken] = place, place + 1
+            tally[place] = 0
+            taken += 1
+        place += 1
+    return count
+
+
+@helper
+def one_span(frame: Frame, rule: Any) -> tuple[int, int]:
+    """`spans.sample_document`, `sample_suffix` or `sample_completion`, as the rule says."""
+    if rule["sampler"] == COMPLETION:
+        return max(frame.first, 1), frame.size
+    share = int(rule["min_span_ratio"] * frame.size)
+    lengths = state_of(frame.key, frame.number, LENGTHS)
+    if rule["sampler"] == SUFFIX:
+        longest = frame.size - (frame.first if frame.prompt else frame.first + 1)
+        shortest = min(max(frame.size - frame.last + 1, share), longest)
+        length = shortest + below_at(lengths, 0, longest - shortest + 1)
+        return frame.size - length, frame.size
+    maskable = frame.last - frame.first
+    shortest = min(max(1, share), maskable)
+    length = shortest + below_at(lengths, 0, maskable - shortest + 1)
+    places = state_of(frame.key, frame.number, PLACES)
+    start = frame.first + below_at(places, 0, maskable - length + 1)
+    return start, start + length
+
+
+@helper
+def frame_of(windows: Windows, index: int) -> Frame:
+    """Window `index`."""
+    length, first = windows.lengths[index], windows.cls + windows.prompts[index]
+    return Frame(
+        windows.cls + length + windows.eos,
+        first,
+        windows.cls + length,
+        windows.prompts[index],
+        windows.keys[index],
+        windows.numbers[index],
+    )
+
+
+@kernel
+def draw(
+    windows: Windows,
+    rules: Any,
+    thresholds: Ints,
+    spans: tuple[Ints, Ints],
+    scratch: Scratch,
+    shuffle_spans: bool,
+) -> Ints:
+    """Write the spans of all windows to the front of `spans`; (w + 1,) their edges.
+
+    `spans` must have room for the sum over windows of `compiled.most_spans`.
+    """
+    edges = np.zeros(len(windows.lengths) + 1, np.int64)
+    for index in range(len(windows.lengths)):
+        frame, objective = frame_of(windows, index), windows.objectives[index]
+        rule, at = rules[objective], edges[index]
+        free = spans[0][at:], spans[1][at:]
+        target = max(1, int(rule["mask_ratio"] * frame.size))
+        count = 1
+        if rule["sampler"] == BLANKS:
+            count = sample_blanks(frame, rule, thresholds[objective], free, scratch.tally)
+        elif rule["sampler"] == SENTENCES:
+            inside = windows.sentence_ends[windows.first_ends[index] : windows.stop_ends[index]]
+            ends = inside - (windows.offsets[index] - windows.cls)
+            count = sample_sentences(frame, target, ends, free, scratch)
+        elif rule["sampler"] == TOKENS:
+            count = sample_tokens(frame, target, free, scratch)
+        else:
+            free[0][0], free[1][0] = one_span(frame, rule)
+        if shuffle_spans and rule["is_shuffled"]:
+            order = state_of(frame.key, frame.number, ORDER)
+            shuffle(order, free[0][:count])
+            shuffle(order, free[1][:count])
+        edges[index + 1] = at + count
+    return edges

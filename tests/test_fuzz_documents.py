@@ -1,0 +1,98 @@
+"""Damaged input of any kind is read or counted, and leaves what precedes the damage alone."""
+
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.documents import REASONS, BadInput, Document, Read
+from schemas.build_config import BuildConfig
+from tests.text_inputs import FORMATS, read
+
+MUTANTS = 5000 if os.environ.get("BLANKSTREAM_FULL") else 100
+SLOW_READERS = {"auto.txt": 10}
+"""Readers of which so many times fewer mutants are read: the detector of encodings takes long."""
+
+ROWS = [
+    {"id": f"d{number}", "text": f"Grüße, number {number}: " + "some words of it. " * (number % 7)}
+    for number in range(30)
+]
+RESTARTING = ("x.jsonl", "x.json", "line.txt", "utf16.jsonl", "utf16.txt", "x.tar")
+"""Readers of plain bytes: whatever ends before the first change must come out as before."""
+
+
+def mutated(content: bytes, random: np.random.Generator) -> tuple[bytes, int]:
+    """A damaged copy, and the place of its first change."""
+    place, other = sorted(random.integers(0, len(content), 2).tolist())
+    length = int(random.integers(1, 40))
+    piece = random.integers(0, 256, length, np.uint8).tobytes()
+    kind = random.integers(0, 8)
+    if kind == 0:  # flip one bit
+        flipped = content[place] ^ (1 << random.integers(0, 8))
+        return content[:place] + bytes([flipped]) + content[place + 1 :], place
+    if kind == 1:  # other bytes
+        return content[:place] + piece + content[place + length :], place
+    if kind == 2:  # truncation
+        return content[:place], place
+    if kind == 3:  # insertion
+        return content[:place] + piece + content[place:], place
+    if kind == 4:  # duplication
+        return content[:other] + content[place:], other
+    if kind == 5:  # deletion
+        return content[:place] + content[other:], place
+    if kind == 6:  # splicing: the end goes to the front of the middle
+        return content[:place] + content[other:] + content[place:other], place
+    return content[:place] + b"\xff" * length + content[place + length :], place
+
+
+def check_order(found: list[Read]) -> None:
+    places = [(one.start, one.stop) for one in found]
+    assert all(start <= stop for start, stop in places)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(places)), places
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_mutant_is_read_or_counted(tmp_path: Path, name: str) -> None:
+    write, keys = FORMATS[name]
+    config, random = BuildConfig(**keys), np.random.default_rng(len(name))
+    content = write(ROWS)
+    whole = read(tmp_path / name, content, config)
+    assert all(isinstance(one, Document) for one in whole)
+    for _ in range(MUTANTS // SLOW_READERS.get(name, 1)):
+        mutant, place = mutated(content, random)
+        found = read(tmp_path / name, mutant, config)
+        assert found
+        assert all(isinstance(one, Document) or one.reason in REASONS for one in found)
+        check_order(found)
+        if name in RESTARTING:
+            before = [one for one in whole if one.stop < place - 4]
+            assert found[: len(before)] == before
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "latin-1", "gb18030", "shift_jis", "auto"])
+def test_any_bytes_in_any_encoding_are_read_or_counted(tmp_path: Path, encoding: str) -> None:
+    random = np.random.default_rng(len(encoding))
+    config = BuildConfig(encoding=encoding, text_unit="line")
+    for _ in range(MUTANTS // (10 if encoding == "auto" else 1)):
+        content = random.integers(0, 256, int(random.integers(1, 200)), np.uint8).tobytes()
+        for name in ("x.txt", "x.jsonl", "x.json"):
+            found = read(tmp_path / name, content, config)
+            check_order(found)
+            assert all(isinstance(one, Document) or one.reason in REASONS for one in found)
+
+
+@pytest.mark.fault
+def test_most_damage_costs_little(tmp_path: Path) -> None:
+    """A flipped bit of a JSONL costs at most the lines that it touches."""
+    write, _ = FORMATS["x.jsonl"]
+    content, random = write(ROWS), np.random.default_rng(7)
+    for _ in range(MUTANTS):
+        place = int(random.integers(0, len(content)))
+        flipped = bytes([content[place] ^ (1 << random.integers(0, 8))])
+        found = read(tmp_path / "x.jsonl", content[:place] + flipped + content[place + 1 :])
+        assert sum(isinstance(one, Document) for one in found) >= len(ROWS) - 2
+        assert sum(isinstance(one, BadInput) for one in found) <= 2
