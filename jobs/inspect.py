@@ -114,7 +114,7 @@ def _why_no_page(path: Path, dataset: Path) -> str:
     if path.is_relative_to(dataset):
         return "is inside the data set, which keeps only its own files"
     if not path.parent.is_dir():
-        return f"the folder {path.parent} does not exist"
+        return f"{path.parent} is no folder"
     if path.exists() and not _is_page(path):
         return "exists and is no page of this command"
     return ""

@@ -56,13 +56,14 @@ def _facts(facts: Facts) -> str:
 
 
 def _row_facts(view: RowView) -> Facts:
+    padding = view.row_tokens - view.used_tokens
     return (
         ("data set", view.dataset),
         ("shard", view.shard),
         ("row in the shard", view.index),
         ("pass", view.pass_number),
         ("samples", len(view.samples)),
-        ("tokens", f"{view.used_tokens:,} of {view.row_tokens:,} used; the rest is padding"),
+        ("tokens", f"{view.used_tokens:,} used + {padding:,} padding = {view.row_tokens:,}"),
     )
 
 
@@ -177,7 +178,8 @@ def _span(view: SampleView, span: SpanView, number: int) -> str:
 
 def _where(view: SampleView, span: SpanView) -> str:
     hidden = count(span.hidden.stop - span.hidden.start, "token")
-    first = span.inputs.start if span.inputs.stop > span.inputs.start else span.blank.start
+    standing = (part for part in (span.inputs, span.blank, span.labels) if part.stop > part.start)
+    first = next(standing).start
     place = f"position {int(view.sample.positions[first])}"
     return f"{hidden}, from index {first} on, {place}"
 

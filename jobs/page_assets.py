@@ -40,7 +40,7 @@ code,td,th,.key{font-family:ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,
 .x{font:600 .82em ui-monospace,monospace;border:1px solid var(--none);border-radius:4px;
   padding:0 .25em;margin:0 .15em}
 ol{list-style:none;padding:0;margin:.3rem 0}
-ol.spans{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(24rem,100%),1fr));
+ol.spans{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(24rem,100%),1fr));
   gap:0 1rem}
 @media print{.text,li.b>div{max-height:none!important}}
 li.b{display:grid;grid-template-columns:max-content 1fr;gap:0 .6rem;padding:.3rem .5rem;

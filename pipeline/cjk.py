@@ -1,9 +1,9 @@
 """text -> sentences by rule, for Chinese and Japanese.
 
-Stands behind `pipeline.sentences`; `docs/sentences.md` gives the rule in words. The marks decide,
-not a dictionary: a sentence ends at its closing mark, full-width or ASCII, at an ellipsis, and at
-every line end; not at a mark that is part of a number or of a Latin word. What closes a quotation belongs to the
-sentence it closes. Time is linear in the text.
+Stands behind `pipeline.sentences`; `docs/sentences.md` gives the rule in words. Marks decide, not a
+dictionary: a sentence ends at its closing mark, full-width or ASCII, at an ellipsis, and at every
+line end; not at a mark that is part of a number or of a Latin word. What closes a quotation belongs
+to the sentence it closes. Time is linear in the text.
 """
 
 import re
@@ -19,7 +19,10 @@ _CLOSERS = (
     f"\u201d\u2019\u300d\u300f\uff09)\u3011{_TITLE_CLOSERS}\u3015\u3017\uff3d]\uff5d}}\xbb\u203a"
     "\u301e\u301f\uff63"
 )
-_OPENERS = "\u201c\u2018\u300c\u300e\uff08(\u3010\u300a\u3008\u3014\u3016\uff3b[\uff5b{\xab\u2039\u301d\uff62\"'"
+_OPENERS = (
+    "\u201c\u2018\u300c\u300e\uff08(\u3010\u300a\u3008\u3014\u3016\uff3b[\uff5b{\xab\u2039"
+    "\u301d\uff62\"'"
+)
 _CLOSED = re.escape(_CLOSERS)
 _CONTINUING = "\uff0c\u3001\uff1b\uff1a,;:"
 _RUN = rf"(?:[{_STRONG}{_ELLIPSIS}]|[{_DOTS}]{{2,}})++"
@@ -27,7 +30,7 @@ _RUN = rf"(?:[{_STRONG}{_ELLIPSIS}]|[{_DOTS}]{{2,}})++"
 _STOP = re.compile(
     rf"""[{_LINE_ENDS}]()                                          # 1: line end
       | [\u3002\uff01\uff1f]++                                    # 2: plain marks
-        (?![{_STRONG}{_ELLIPSIS}{_DOTS}{_CLOSED}{_CONTINUING}"])()[ \u3000]*+
+        (?![{_STRONG}{_ELLIPSIS}{_DOTS}{_CLOSED}{_CONTINUING}"])()[^\S{_LINE_ENDS}]*+
       | (?:{_RUN}[{_CLOSED}]*+)++()                               # 3: marks, closers
       | [{_DOTS}](?![0-9a-z\uff10-\uff19\uff41-\uff5a])[{_CLOSED}]*+()  # 4: full stop
     """,
@@ -37,8 +40,11 @@ _LINE, _PLAIN, _MARKS, _FULL_STOP = 1, 2, 3, 4
 _CLOSING = re.compile(rf"[{_CLOSED}]*+")
 _ONLY_OPENERS = re.compile(rf"[{re.escape(_OPENERS)}\s]*+")
 _CJK_OR_CLOSER = re.compile(rf"[{CJK_LETTERS}{_CLOSED}\"%\uff05\u2103\u2030\xb0]")
-_LATIN = re.compile(r"[0-9A-Za-z=&/#%_+-]")
-_LETTERS_AT_END = re.compile(r"(?<![^\W_])(?<!\.)[^\W\d_]+\Z")
+_QUOTING = re.compile("\u3068(?!\u3053\u308d)|\u3063\u3066")
+"""Japanese particles that join a quotation to its verb."""
+
+_LATIN = re.compile("[0-9A-Za-z=&/#%_+-]")
+_LETTERS_AT_END = re.compile("(?<![0-9A-Za-z.\xc0-\u024f])[A-Za-z\xc0-\u024f]+\\Z")
 _SPACE = re.compile(r"\s*+")
 _LATIN_WORD = 24
 """Letters looked at before a full stop."""
@@ -77,7 +83,7 @@ def cjk_spans(text: str) -> list[tuple[int, int]]:
     start = _skip_space(text, 0)
     is_new_line = True
     for match in _STOP.finditer(text, start):
-        kind, first = match.lastindex, match.start()
+        kind, first = match.lastindex or _LINE, match.start()
         if kind == _PLAIN and first > start:
             spans.append((start, match.end(_PLAIN)))
             start, is_new_line = match.end(), False
@@ -122,9 +128,9 @@ def _is_end(text: str, start: int, match: re.Match[str], stop: int) -> bool:
     has_closers = stop > first + len(marks)
     if following and following in _CONTINUING and (has_closers or "\u3002" not in marks):
         return False
-    if has_closers and text[stop - 1] in _TITLE_CLOSERS:
+    if has_closers and (text[stop - 1] in _TITLE_CLOSERS or _QUOTING.match(text, stop)):
         return False
-    if marks.isascii() and _LATIN.match(following):
+    if marks.isascii() and _LATIN.match(following) and text[first - 1 : first].isascii():
         return False
     if has_closers and first > start and text[first - 1] in _OPENERS:
         return False

@@ -58,7 +58,8 @@ def draw(windows: WindowBatch, rules: Sequence[Rules], shuffle: bool) -> SpanBat
     table = _table_of(rules)
     room = np.empty((2, int(most_spans(windows, table.rules).sum())), np.int64)
     longest = int(max(windows.sizes.max(initial=0), _sentences(windows).max(initial=0))) + 1
-    scratch = Scratch(*np.zeros((3, longest), np.int64))
+    bits = np.zeros(longest // 64 + 1, np.uint64)
+    scratch = Scratch(bits, *np.zeros((3, longest), np.int64))
     edges = compiled_spans.draw(
         _arrays(windows), table.rules, table.thresholds, (room[0], room[1]), scratch, shuffle
     )
@@ -79,7 +80,8 @@ def write(
     begins = (part.start for name, part in slices.items() if name != "tokens")
     layout = Layout(*begins, form.row_tokens, form.max_samples, form.ignore)
     longest = int(windows.sizes.max(initial=0)) + 1
-    memory = Memory(np.empty(longest, np.int32), *np.zeros((3, longest), np.int64))
+    bits = np.zeros(longest // 64 + 1, np.uint64)
+    memory = Memory(np.empty(longest, np.int32), bits, *np.zeros((3, longest), np.int64))
     placed = Placed(
         spans.starts, spans.stops, spans.edges, placement.rows, placement.firsts, placement.places
     )

@@ -49,14 +49,32 @@ class Spans(NamedTuple):
 
 
 @helper
+def copy(target: NDArray[Any], source: NDArray[Any]) -> None:
+    """Write `source` to the front of `target`."""
+    for place in range(len(source)):
+        target[place] = source[place]
+
+
+@helper
+def fill(target: NDArray[Any], value: int) -> None:
+    """Write `value` everywhere."""
+    for place in range(len(target)):
+        target[place] = value
+
+
+@helper
+def count_up(target: NDArray[Any], first: int, step: int) -> None:
+    """Write first, first + step, ..."""
+    for place in range(len(target)):
+        target[place] = first + place * step
+
+
+@helper
 def fill_front(out: Columns, size: int, offset: int, ignore: int) -> None:
     """Labels, positions and block positions of the first `size` tokens, as in part A."""
-    for place in range(size):
-        out.labels[place] = ignore
-    for place in range(size):
-        out.positions[place] = offset + place
-    for place in range(size):
-        out.blocks[place] = 0
+    fill(out.labels[:size], ignore)
+    count_up(out.positions[:size], offset, 1)
+    fill(out.blocks[:size], 0)
 
 
 @helper
@@ -81,8 +99,7 @@ def write_part_a(text: Text, spans: Spans, rule: Any, out: Columns) -> int:
     for index in range(len(spans.order)):
         span = spans.order[index]
         start = spans.starts[span]
-        for token in range(start - kept_from):
-            out.tokens[place + token] = text[kept_from + token]
+        copy(out.tokens[place:], text[kept_from:start])
         place += start - kept_from
         mask = rule["mask"]
         if rule["form"] == IN_SENTINELS:
@@ -93,8 +110,7 @@ def write_part_a(text: Text, spans: Spans, rule: Any, out: Columns) -> int:
         spans.places[span] = place
         place += 1
         kept_from = spans.stops[span]
-    for token in range(len(text) - kept_from):
-        out.tokens[place + token] = text[kept_from + token]
+    copy(out.tokens[place:], text[kept_from:])
     return place + len(text) - kept_from
 
 
@@ -106,29 +122,39 @@ def write_blanks(
     boundary = write_part_a(text, spans, rule, out)
     offset = offset_of(rule, frame, boundary - 1)
     fill_front(out, boundary, offset, ignore)
-    state = state_of(frame.key, frame.number, NOISE)
-    at, hidden, step = boundary, 0, rule["block_positions"]
+    at, step = boundary, rule["block_positions"]
     for span in range(len(spans.starts)):
-        first, size = spans.starts[span], spans.stops[span] - spans.starts[span]
+        hidden = text[spans.starts[span] : spans.stops[span]]
+        size = len(hidden)
         position = offset + spans.places[span]
         out.tokens[at] = rule["start"]
         if rule["sentinels"]:
             position = rule["window_tokens"]
             if span > 0:
                 out.tokens[at] = sentinel(rule, span) + 1
-        for index in range(size):
-            token = text[first + index]
-            out.labels[at + index] = token
-            if rule["noisy"] and bits32_at(state, hidden + index) < rule["noisy"]:
-                token = np.int32(rule["noise"])
-            out.tokens[at + index + 1] = token
+        copy(out.tokens[at + 1 :], hidden)
+        copy(out.labels[at:], hidden)
         out.labels[at + size] = rule["end"]
-        for index in range(size + 1):
-            out.positions[at + index] = position
-            out.blocks[at + index] = 1 + index * step
+        fill(out.positions[at : at + size + 1], position)
+        count_up(out.blocks[at : at + size + 1], 1, step)
         at += size + 1
-        hidden += size
+    if rule["noisy"]:
+        add_noise(spans, rule, frame, out.tokens[boundary:])
     return boundary
+
+
+@helper
+def add_noise(spans: Spans, rule: Any, frame: Frame, part_b: NDArray[Any]) -> None:
+    """Put the noise token in place of the drawn inputs of part B."""
+    state = state_of(frame.key, frame.number, NOISE)
+    at, hidden = 0, 0
+    for span in range(len(spans.starts)):
+        at += 1
+        for _ in range(spans.stops[span] - spans.starts[span]):
+            if bits32_at(state, hidden) < rule["noisy"]:
+                part_b[at] = rule["noise"]
+            at += 1
+            hidden += 1
 
 
 @helper
@@ -136,16 +162,13 @@ def write_prefix(text: Text, start: int, rule: Any, frame: Frame, out: Columns, 
     """`assemble.assemble_prefix`."""
     offset = offset_of(rule, frame, start)
     fill_front(out, start + 1, offset, ignore)
-    for place in range(start):
-        out.tokens[place] = text[place]
+    copy(out.tokens, text[:start])
     out.tokens[start] = rule["mask"]
     out.tokens[start + 1] = rule["start"]
-    for place in range(start, len(text) - 1):
-        out.tokens[place + 2] = text[place]
-    for place in range(start, len(text)):
-        out.labels[place + 1] = text[place]
-        out.positions[place + 1] = offset + start
-        out.blocks[place + 1] = 1 + (place - start) * rule["block_positions"]
+    copy(out.tokens[start + 2 :], text[start:-1])
+    copy(out.labels[start + 1 :], text[start:])
+    fill(out.positions[start + 1 :], offset + start)
+    count_up(out.blocks[start + 1 :], 1, rule["block_positions"])
     return start + 1
 
 
@@ -156,10 +179,8 @@ def write_shifted(
     """`assemble.assemble_next_token` and `assemble_prefix_lm`."""
     size = len(text) - 1
     fill_front(out, size, offset_of(rule, frame, size - 1), ignore)
-    for place in range(size):
-        out.tokens[place] = text[place]
-    for place in range(start - 1, size):
-        out.labels[place] = text[place + 1]
+    copy(out.tokens, text[:-1])
+    copy(out.labels[start - 1 :], text[start:])
     return start if rule["form"] == PREFIX_LM else 0
 
 
@@ -180,9 +201,8 @@ def write_sentinels(
             out.labels[at] = out.tokens[at + 1] = text[place]
             at += 1
     out.labels[at] = rule["end"]
-    for place in range(boundary, at + 1):
-        out.positions[place] = rule["window_tokens"]
-        out.blocks[place] = place - boundary + 1
+    fill(out.positions[boundary:], rule["window_tokens"])
+    count_up(out.blocks[boundary:], 1, 1)
     return boundary
 
 
@@ -191,8 +211,7 @@ def write_in_place(
     text: Text, spans: Spans, rule: Any, frame: Frame, out: Columns, specials: Ints
 ) -> int:
     """`assemble.assemble_in_place`, but for the columns that `fill_front` gives."""
-    for place in range(len(text)):
-        out.tokens[place] = text[place]
+    copy(out.tokens, text)
     replace = state_of(frame.key, frame.number, REPLACE)
     random = state_of(frame.key, frame.number, RANDOM_TOKENS)
     hidden = 0

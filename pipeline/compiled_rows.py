@@ -17,6 +17,7 @@ from pipeline.compiled_forms import (
     Columns,
     Spans,
     Text,
+    copy,
     fill_front,
     offset_of,
     write_blanks,
@@ -25,6 +26,7 @@ from pipeline.compiled_forms import (
     write_sentinels,
     write_shifted,
 )
+from pipeline.compiled_marks import Bits, collect, mark
 from pipeline.compiled_spans import Frame, Windows, frame_of
 
 
@@ -54,10 +56,11 @@ class Placed(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Scratch for one window at a time; `tally` is all 0 between uses."""
+    """Scratch for one window at a time; `bits` are all 0 between uses."""
 
     text: Text
-    tally: Ints
+    bits: Bits
+    numbers: Ints
     order: Ints
     places: Ints
 
@@ -86,17 +89,16 @@ def framed(windows: Windows, index: int, rule: Any, memory: Text) -> Text:
     """The tokens of window `index`, with [CLS] and eos where they belong."""
     offset, length, first = windows.offsets[index], windows.lengths[index], windows.cls
     memory[0] = rule["cls"]
-    for place in range(length):
-        memory[first + place] = windows.tokens[offset + place]
+    copy(memory[first:], windows.tokens[offset : offset + length])
     if windows.eos:
         memory[first + length] = rule["eos"]
     return memory[: first + length + windows.eos]
 
 
 @helper
-def in_text_order(starts: Ints, memory: Memory) -> Ints:
-    """The numbers of the spans, by ascending start."""
-    order, tally = memory.order[: len(starts)], memory.tally
+def in_text_order(starts: Ints, bound: int, memory: Memory) -> Ints:
+    """The numbers of the spans, by ascending start; these are below `bound`."""
+    order = memory.order[: len(starts)]
     is_ascending = True
     for span in range(len(starts)):
         order[span] = span
@@ -104,14 +106,11 @@ def in_text_order(starts: Ints, memory: Memory) -> Ints:
     if is_ascending:
         return order
     for span in range(len(starts)):
-        tally[starts[span]] = span + 1
-    found, place = 0, 0
-    while found < len(starts):
-        if tally[place]:
-            order[found] = tally[place] - 1
-            tally[place] = 0
-            found += 1
-        place += 1
+        memory.numbers[starts[span]] = span
+        mark(memory.bits, starts[span])
+    collect(memory.bits, bound, order)
+    for index in range(len(starts)):
+        order[index] = memory.numbers[order[index]]
     return order
 
 
@@ -161,7 +160,9 @@ def write(
             numbers[layout.blocks + first : layout.blocks + first + size],
         )
         starts = placed.starts[inside]
-        spans = Spans(starts, placed.stops[inside], in_text_order(starts, memory), memory.places)
+        spans = Spans(
+            starts, placed.stops[inside], in_text_order(starts, frame.size, memory), memory.places
+        )
         text = framed(windows, index, rule, memory.text)
         of_rule = specials[rule["first_special"] : rule["stop_special"]]
         boundary = write_form(text, spans, rule, frame, out, layout.ignore, of_rule)

@@ -21,6 +21,7 @@ from pipeline.compiled_draws import (
     shuffle,
     state_of,
 )
+from pipeline.compiled_marks import Bits, collect, mark
 
 BLANKS, SENTENCES, DOCUMENT, SUFFIX, COMPLETION, TOKENS = range(6)
 """Codes of the samplers, for the field `sampler` of a rule."""
@@ -55,8 +56,9 @@ class Frame(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory for one window at a time; `tally` is all 0 whenever a sampler starts."""
+    """Memory for one window at a time; `bits` and `tally` are all 0 between uses."""
 
+    bits: Bits
     tally: Ints
     order: Ints
     edges: Ints
@@ -64,7 +66,7 @@ class Scratch(NamedTuple):
 
 @helper
 def sample_blanks(
-    frame: Frame, rule: Any, thresholds: Ints, spans: tuple[Ints, Ints], tally: Ints
+    frame: Frame, rule: Any, thresholds: Ints, spans: tuple[Ints, Ints], scratch: Scratch
 ) -> int:
     """`spans.sample_blanks`."""
     starts, stops = spans
@@ -73,16 +75,17 @@ def sample_blanks(
     free = maskable - masked - (count - 1)
     state = state_of(frame.key, frame.number, PLACES)
     for index in range(count):
-        tally[below_at(state, index, free + 1)] += 1
-    index, place, offset = 0, 0, frame.first
-    while index < count:
-        for _ in range(tally[place]):
+        place = below_at(state, index, free + 1)
+        scratch.tally[place] += 1
+        mark(scratch.bits, place)
+    index, offset = 0, frame.first
+    for place in scratch.order[: collect(scratch.bits, free + 1, scratch.order)]:
+        for _ in range(scratch.tally[place]):
             length = stops[index]
             starts[index], stops[index] = offset + place, offset + place + length
             offset += length + 1
             index += 1
-        tally[place] = 0
-        place += 1
+        scratch.tally[place] = 0
     return count
 
 
@@ -117,7 +120,7 @@ def sample_sentences(
 ) -> int:
     """`spans.sample_sentences`; `ends` are those inside the window, perhaps without its last."""
     starts, stops = spans
-    edges, tally = scratch.edges, scratch.tally
+    edges = scratch.edges
     count = len(ends)
     edges[0] = frame.first
     edges[1 : count + 1] = ends
@@ -130,14 +133,12 @@ def sample_sentences(
     for index in order:
         if masked >= target:
             break
-        tally[index] = 1
+        mark(scratch.bits, index)
         masked += edges[index + 1] - edges[index]
-    taken = 0
-    for index in range(count):
-        if tally[index]:
-            starts[taken], stops[taken] = edges[index], edges[index + 1]
-            tally[index] = 0
-            taken += 1
+    taken = collect(scratch.bits, count, scratch.order)
+    for index in range(taken):
+        sentence = scratch.order[index]
+        starts[index], stops[index] = edges[sentence], edges[sentence + 1]
     return taken
 
 
@@ -154,21 +155,17 @@ def ascending(memory: Ints, first: int, count: int) -> Ints:
 def sample_tokens(frame: Frame, target: int, spans: tuple[Ints, Ints], scratch: Scratch) -> int:
     """`spans.sample_tokens`."""
     starts, stops = spans
-    maskable, tally = frame.last - frame.first, scratch.tally
+    maskable = frame.last - frame.first
     places = ascending(scratch.order, frame.first, maskable)
     state = state_of(frame.key, frame.number, PLACES)
     count = min(target, max(1, maskable - 1))
     for index in range(count):
         other = index + below_at(state, index, maskable - index)
         places[index], places[other] = places[other], places[index]
-        tally[places[index]] = 1
-    taken, place = 0, frame.first
-    while taken < count:
-        if tally[place]:
-            starts[taken], stops[taken] = place, place + 1
-            tally[place] = 0
-            taken += 1
-        place += 1
+        mark(scratch.bits, places[index])
+    collect(scratch.bits, frame.last, starts)
+    for index in range(count):
+        stops[index] = starts[index] + 1
     return count
 
 
@@ -227,7 +224,7 @@ def draw(
         target = max(1, int(rule["mask_ratio"] * frame.size))
         count = 1
         if rule["sampler"] == BLANKS:
-            count = sample_blanks(frame, rule, thresholds[objective], free, scratch.tally)
+            count = sample_blanks(frame, rule, thresholds[objective], free, scratch)
         elif rule["sampler"] == SENTENCES:
             inside = windows.sentence_ends[windows.first_ends[index] : windows.stop_ends[index]]
             ends = inside - (windows.offsets[index] - windows.cls)

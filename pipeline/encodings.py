@@ -24,6 +24,18 @@ _BOMS = (
 _WITHOUT_MARK = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}
 _UNIT_BYTES = {"utf-16-le": 2, "utf-16-be": 2, "utf-32-le": 4, "utf-32-be": 4}
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+_WESTERN = "cp1252"
+"""Taken where the detector finds several encodings equally good, as it does for little text."""
+
+_NOT_GUESSED = [
+    f"cp{number:03d}"
+    for number in (
+        *(37, 273, 424, 437, 500, 720, 737, 775, 850, 852, 855, 857),
+        *(858, 860, 861, 862, 863, 864, 865, 869, 875, 1026, 1140),
+    )
+]
+"""Code pages of DOS and mainframes, which fit Western text by chance; name them where used."""
+
 _AUTO_UNIT_RATIO = 0.3
 """Share of zero bytes in one place of the code unit that tells UTF-16 without a mark."""
 
@@ -109,9 +121,12 @@ def _guess(head: bytes) -> str:
             "build.encoding=auto needs charset-normalizer; run `pip install blankstream[build]`, "
             "or name the encoding"
         ) from error
-    best = from_bytes(_telling(head)).best()
+    found = from_bytes(_telling(head), cp_exclusion=_NOT_GUESSED)
+    best = found.best()
+    equals = [m for m in found if best and (m.chaos, m.coherence) == (best.chaos, best.coherence)]
+    western = any(_WESTERN in match.could_be_from_charset for match in equals)
     try:
-        return check_encoding(best.encoding if best else "")
+        return check_encoding(_WESTERN if western else best.encoding if best else "")
     except ConfigError as error:
         raise UnusableInput(
             "unknown_encoding", "nothing fits its head; name it in build.encoding"
@@ -119,9 +134,9 @@ def _guess(head: bytes) -> str:
 
 
 def is_utf8(head: bytes) -> bool:
-    """True when `head` is UTF-8 apart from a character cut off at its end."""
+    """True when `head` is UTF-8, apart from a character that a head of full length cuts off."""
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < HEAD_BYTES)
     except UnicodeDecodeError:
         return False
     return True

@@ -96,15 +96,23 @@ def canonical_json(content: bytes, place: str) -> bytes:
             f"{place}: has no model with a vocabulary; expected a tokenizer.json of the "
             "tokenizers library"
         )
-    if "type" not in model:
-        raise InputError(f"{place}: the model has no type; save it with tokenizers 0.20 or newer")
+    dropout = {"dropout": None} if "dropout" in model else {}
     return _canonical(
-        model | ({"dropout": None} if "dropout" in model else {}),
+        {"type": _model_type(model)} | model | dropout,
         added_tokens=given.get("added_tokens") or [],
         normalizer=given.get("normalizer"),
         pre_tokenizer=given.get("pre_tokenizer"),
         decoder=given.get("decoder"),
     )
+
+
+def _model_type(model: Mapping[str, Any]) -> str:
+    """The type that files of 2020, such as GPT-2's and BERT's own, leave to be understood."""
+    if isinstance(model["vocab"], list):
+        return "Unigram"
+    if "merges" in model:
+        return "BPE"
+    return "WordPiece" if "max_input_chars_per_word" in model else "WordLevel"
 
 
 def special_pieces(content: Mapping[str, Any]) -> set[str]:
@@ -124,14 +132,10 @@ def encoding_form(content: Mapping[str, Any], hidden: set[str]) -> dict[str, Any
     It puts no space before a unit, since a unit begins with the white space it has in its text.
     """
     names = {piece: HIDDEN_MARK + piece for piece in hidden}
-    decoder = content["decoder"]
-    if decoder and decoder["type"] == "WordPiece":
-        decoder = decoder | {"cleanup": False}  # it turns "do not" into "don't"
     return dict(content) | {
         "added_tokens": [_renamed_token(token, names) for token in content["added_tokens"]],
         "normalizer": _without_prefix(content["normalizer"])[0],
         "pre_tokenizer": _without_prefix(content["pre_tokenizer"])[0],
-        "decoder": decoder,
         "model": _renamed_model(content["model"], names),
     }
 

@@ -11,22 +11,27 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.punkt_tokens import BREAKS, ENDS, MARKS, SPACES, TokenRules, Verdicts, chunk_start
-
-_OTHER_SPACES = SPACES.replace("\t-\r ", "")
-
-_CLOSERS = "\"')\\]}\u2018\u2019\u201c\u201d\xab\xbb"
-"""Inside of a character class: what may move to the sentence before it."""
+from pipeline.punkt_characters import (
+    BREAKS,
+    CLOSERS,
+    ENDS,
+    MARKS,
+    OTHER_SPACES,
+    SEPARATORS,
+    SPACES,
+    chunk_start,
+)
+from pipeline.punkt_tokens import TokenRules, Verdicts
 
 _OPENED, _CLOSED, _ODD = 1, 2, 3
 _CHUNK = re.compile(
     rf"""[{ENDS}](?:
-        [{BREAKS}][{SPACES}]*+(?=[^{SPACES}{_CLOSERS}])                     # ends its chunk
-      | [{BREAKS}][{SPACES}]*+(?=[{_CLOSERS}])()                            # 1: a closer follows
-      | ([{_CLOSERS}]++)[{BREAKS}][{SPACES}]*+(?=[^{SPACES}])               # 2: closers between
+        [{BREAKS}][{SPACES}]*+(?=[^{SPACES}{CLOSERS}])                     # ends its chunk
+      | [{BREAKS}][{SPACES}]*+(?=[{CLOSERS}])()                            # 1: a closer follows
+      | ([{CLOSERS}]++)[{BREAKS}][{SPACES}]*+(?=[^{SPACES}])               # 2: closers between
       | (?:
-            (?<![^{BREAKS}][{ENDS}])[{MARKS}{_OTHER_SPACES}][^{BREAKS}]*+   # opens its chunk
-          | [{MARKS}{_OTHER_SPACES}]
+            (?<![^{BREAKS}][{ENDS}])[{MARKS}{OTHER_SPACES}][^{BREAKS}]*+   # opens its chunk
+          | [{MARKS}{OTHER_SPACES}]
             (?:[^{BREAKS}{ENDS}]++|[{ENDS}](?![{MARKS}{SPACES}]))*+(?![{ENDS}])
           | (?=[{SPACES}]++\Z)
         )[{SPACES}]*+()                                                     # 3: odd
@@ -36,7 +41,7 @@ _CHUNK = re.compile(
 _ANY_CHUNK = re.compile(rf"[{ENDS}][^{BREAKS}]*+[{SPACES}]*+()()()")
 _CANDIDATE = re.compile(rf"[{ENDS}](?:(?=[{MARKS}])|(?=([{SPACES}]++)[^{SPACES}]))")
 _WORD = re.compile(rf"[^{SPACES}]++")
-_REALIGNED = re.compile(rf"([{_CLOSERS}]++)(?:[{SPACES}]++|(?=--)|\Z)")
+_REALIGNED = re.compile(rf"([{CLOSERS}]++)(?:[{SPACES}]++|(?=--)|\Z)")
 
 _Break = tuple[int, int]
 """Where a sentence stops and where the next one starts."""
@@ -62,21 +67,19 @@ class Punkt:
             kind = match.lastindex
             end, following = match.span()
             if kind == _ODD:
-                for stop, start_after in self._odd_breaks(text, low, end, following):
+                for stop, next_start in self._odd_breaks(text, low, end, following):
                     spans.append((start, stop))
-                    start = start_after
-                    if text[start] in _CLOSERS:
-                        doubtful.append(len(spans))
+                    doubtful.append(len(spans))
+                    start = next_start
                 low = following
                 continue
             if (
                 text[end] == "."
                 and not always_ends[text[text.rfind(" ", low, end) + 1 or low : end]]
+                and not self._ends(text, low, end, end + 1 if kind == _CLOSED else following)
             ):
-                next_start = end + 1 if kind == _CLOSED else following
-                if not self._ends(text, low, end, next_start):
-                    low = following
-                    continue
+                low = following
+                continue
             spans.append((start, match.end(_CLOSED) if kind == _CLOSED else end + 1))
             start = low = following
             if kind == _OPENED:
@@ -115,8 +118,7 @@ class Punkt:
 
 
 def _has_separators(text: str) -> bool:
-    """Whether a character is in the text that is white space to Python and a word to nltk."""
-    return any(separator in text for separator in "\x1c\x1d\x1e\x1f")
+    return any(separator in text for separator in SEPARATORS)
 
 
 def _context_stop(text: str, stop: int, following: int) -> int:

@@ -6,6 +6,7 @@ Stands behind `pipeline.sentences`. Tables are plain data: `abbreviations` and `
 
 import contextlib
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ TABLES = {
 
 
 def train_tables(texts: Iterable[str]) -> dict[str, Any]:
-    """Tables that nltk learns from `texts`, in their order; deterministic. Empty tables from no words."""
+    """Tables that nltk learns from `texts`, in their order; empty without words; deterministic."""
     trainer = import_punkt().PunktTrainer()
     has_words = False
     for text in texts:
@@ -99,7 +100,7 @@ def check_tables(tables: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"it lacks {', '.join(sorted(missing))}")
     pairs = [(first, last) for first, last in tables["collocations"]]
     flags = {word: int(value) for word, value in tables["orthography"].items()}
-    words = [*tables["abbreviations"], *tables["sentence_starters"], *flags, *sum(pairs, ())]
+    words = [*tables["abbreviations"], *tables["sentence_starters"], *flags, *chain(*pairs)]
     if not all(isinstance(word, str) for word in words):
         raise ValueError("a word is no text")
     return {

@@ -22,7 +22,6 @@ _WITH_SPACE, _WITHOUT_SPACE = b"\x1a\x02\x18\x01", b"\x1a\x02\x18\x00"
 """Appended to a model, these set `normalizer_spec.add_dummy_prefix`: in a serialised protocol
 buffer a later value replaces an earlier one."""
 
-_WHITE_SPACE = "".join(filter(str.isspace, map(chr, range(0x3001))))
 _MAX_LINE_BYTES = 4192
 _BYTE_PIECES = 256
 
@@ -33,7 +32,6 @@ class SentencePieceTokenizer(Tokenizer):
     def __init__(self, model: bytes, layout: str = "", sentinels: int = 0) -> None:
         self._spaced, self._joined = _open(model + _WITH_SPACE), _open(model + _WITHOUT_SPACE)
         self.model = model
-        self._trims = self._spaced.Normalize(f"{_WHITE_SPACE}a{_WHITE_SPACE}") == "\u2581a"
         found = {piece: self._find(piece) for piece in PIECES.values()}
         controls = {
             piece: place
@@ -54,8 +52,6 @@ class SentencePieceTokenizer(Tokenizer):
         Flat calls that return arrays: the fastest way through SentencePiece.
         """
         opened = [unit[:1].isspace() for unit in units]
-        if not self._trims:
-            units = [unit.strip() for unit in units]
         if all(opened):
             return _flat(_encode(self._spaced, units))
         arrays: list[Any] = [None] * len(units)
@@ -80,7 +76,8 @@ def _open(model: bytes) -> Any:
 
 
 def _encode(processor: Any, units: Sequence[str]) -> list[Any]:
-    arrays: list[Any] = processor.Encode(list(units), return_type="numpy", num_threads=1)
+    sentences = [unit.strip() for unit in units]
+    arrays: list[Any] = processor.Encode(sentences, return_type="numpy", num_threads=1)
     return arrays
 
 

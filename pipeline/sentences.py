@@ -68,12 +68,12 @@ class Splitter:
             "rule": self.rule,
             "punkt": self.parameters,
         }
-        return json.dumps(content, sort_keys=True, ensure_ascii=False, indent=0) + "\n"
+        return json.dumps(content, sort_keys=True, indent=0) + "\n"
 
     @property
     def digest(self) -> str:
         """Hex SHA-256 of `to_json`."""
-        return hashlib.sha256(self.to_json().encode("utf-8", "surrogatepass")).hexdigest()
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
 
 
 def load_splitter(source: str | Path, by: str | None = None) -> Splitter:

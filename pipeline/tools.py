@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pipeline import plain
 from pipeline.assemble import Rules
+from pipeline.engines import choose_engine
 from pipeline.objectives import rules_of
 from pipeline.sentences import Splitter, load_splitter
 from pipeline.tokens import Tokenizer, open_tokenizer
@@ -46,7 +46,7 @@ def load_tools(dataset: Path, recipe_json: str) -> Tools:
         rules_of(config, name, tokenizer.special, tokenizer.vocab_size)
         for name in sorted(config.objective)
     )
-    return Tools(config, tokenizer, splitter, row_format_of(recipe), rules, plain)
+    return Tools(config, tokenizer, splitter, row_format_of(recipe), rules, choose_engine())
 
 
 def open_tools(dataset: Path, recipe: dict[str, Any]) -> tuple[Tokenizer, Splitter]:

@@ -17,7 +17,10 @@ from schemas.sealed import seal, unseal
 
 @dataclass(frozen=True)
 class InputFile:
-    """One input, by content: `path` is relative to the input root and uses forward slashes."""
+    """One input, by content: `path` is relative to the input root and uses forward slashes.
+
+    The same for a file and for the same bytes behind a URL.
+    """
 
     path: str
     bytes: int
@@ -26,7 +29,11 @@ class InputFile:
 
 @dataclass(frozen=True)
 class SourceRange:
-    """Half-open byte range of an input on disk, cut at document boundaries."""
+    """Half-open range of an input's bytes as stored, cut at document boundaries.
+
+    Of Parquet it stands for the row groups that begin in it. `xxh3` is over these bytes, then over
+    those outside that decide how they are read: the head of the file, the footer of Parquet.
+    """
 
     path: str
     start: int

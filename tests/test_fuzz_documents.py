@@ -64,7 +64,7 @@ def test_every_mutant_is_read_or_counted(tmp_path: Path, name: str) -> None:
     for _ in range(MUTANTS // SLOW_READERS.get(name, 1)):
         mutant, place = mutated(content, random)
         found = read(tmp_path / name, mutant, config)
-        assert found
+        assert found or not mutant.strip(b"\0")
         assert all(isinstance(one, Document) or one.reason in REASONS for one in found)
         check_order(found)
         if name in RESTARTING:

@@ -1,48 +1,23 @@
-"""Planning: inputs found, cut at document boundaries by bytes, and identified by content."""
+"""Planning: slices of about equal size, a recipe of what decides bytes, a plan that only grows."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pipeline.documents import Document, read_documents
-from pipeline.planning import check_range, cut_ranges, find_inputs, group_ranges
+from pipeline.inputs import Inputs
+from pipeline.planning import (
+    build_recipe,
+    check_planned,
+    group_ranges,
+    new_inputs,
+    recipe_libraries,
+)
 from schemas.build_config import BuildConfig
 from schemas.config import digest
 from schemas.errors import DatasetError, InputError
-from schemas.plan import Plan, SourceRange
-
-OUTPUT = Path("nowhere")
-
-
-@given(st.lists(st.integers(0, 300), max_size=60), st.integers(1024, 4096), st.booleans())
-def test_ranges_cover_the_file_and_cut_no_document(
-    tmp_path_factory: pytest.TempPathFactory, sizes: list[int], item_bytes: int, newline: bool
-) -> None:
-    file = tmp_path_factory.mktemp("cut") / "x.jsonl"
-    lines = [json.dumps({"id": n, "text": "x" * size}) for n, size in enumerate(sizes)]
-    file.write_text("\n".join(lines) + ("\n" if newline else ""))
-    described, ranges = cut_ranges("x.jsonl", file, item_bytes)
-    edges = [0] + [part.stop for part in ranges]
-    assert [part.start for part in ranges] == edges[:-1]
-    assert edges[-1] == described.bytes == file.stat().st_size
-    assert all(part.stop - part.start < item_bytes + 400 for part in ranges)
-    ids = [
-        found.id
-        for part in ranges
-        for found in read_documents(file, part, BuildConfig())
-        if isinstance(found, Document)
-    ]
-    assert ids == [str(number) for number in range(len(sizes))]
-
-
-def test_a_compressed_file_is_one_range_and_an_empty_one_none(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl.gz").write_bytes(b"x" * 5000)
-    (tmp_path / "b.jsonl").write_bytes(b"")
-    assert len(cut_ranges("a.jsonl.gz", tmp_path / "a.jsonl.gz", 1024)[1]) == 1
-    assert cut_ranges("b.jsonl", tmp_path / "b.jsonl", 1024)[1] == []
+from schemas.plan import InputFile, Plan, SourceRange
 
 
 def test_small_inputs_share_a_slice() -> None:
@@ -50,51 +25,6 @@ def test_small_inputs_share_a_slice() -> None:
     groups = group_ranges(ranges, 100)
     assert [len(group) for group in groups] == [5, 5, 5, 5, 5]
     assert [part for group in groups for part in group] == ranges
-
-
-def test_inputs_are_named_by_their_path_below_the_folder_given(tmp_path: Path) -> None:
-    for name in ("b/two.jsonl", "a.txt", ".hidden/three.txt", "image.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("x")
-    inputs = find_inputs([tmp_path], OUTPUT)
-    assert list(inputs.files) == ["a.txt", "b/two.jsonl"]
-    assert inputs.skipped == ("image.png",)
-    assert list(find_inputs([tmp_path / "a.txt"], OUTPUT).files) == ["a.txt"]
-
-
-def test_inputs_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no such file or folder; check --input"):
-        find_inputs([tmp_path / "missing"], OUTPUT)
-    with pytest.raises(InputError, match="no input files in"):
-        find_inputs([tmp_path], OUTPUT)
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "x.txt").write_text("x")
-    with pytest.raises(InputError, match=r"would both be called 'x\.txt'"):
-        find_inputs([tmp_path / "a", tmp_path / "b"], OUTPUT)
-    (tmp_path / "c.pdf").write_text("x")
-    with pytest.raises(InputError, match=r"c\.pdf: unknown format"):
-        find_inputs([tmp_path / "c.pdf"], OUTPUT)
-
-
-def test_a_range_that_changed_since_planning_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "x.jsonl"
-    file.write_text('{"text": "a"}\n')
-    _, (part,) = cut_ranges("x.jsonl", file, 1024)
-    check_range(file, part)
-    file.write_text('{"text": "b"}\n')
-    with pytest.raises(InputError, match="have changed since the build was planned"):
-        check_range(file, part)
-    file.unlink()
-    with pytest.raises(InputError, match="restore it and run the build again"):
-        check_range(file, part)
-
-
-def test_the_output_is_no_input_of_its_own_build(tmp_path: Path) -> None:
-    for name in ("a.jsonl", "d/quarantine/00000.jsonl"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("x")
-    assert list(find_inputs([tmp_path], tmp_path / "d").files) == ["a.jsonl"]
 
 
 def plan_of(names: str, passes: int, plan: Plan | None = None) -> Plan:
@@ -144,3 +74,29 @@ def test_a_file_that_is_no_plan_is_refused() -> None:
     newer["digest"] = digest(newer)
     with pytest.raises(DatasetError, match="schema version 99, this release reads 1"):
         Plan.from_json(json.dumps(newer), "plan.json")
+
+
+def test_a_planned_input_must_not_change(tmp_path: Path) -> None:
+    old, new = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    for file in (old, new):
+        file.write_bytes(b"12345")
+    known = InputFile("a.jsonl", 5, hashlib.sha256(b"12345").hexdigest())
+    plan = Plan({}, inputs=(known,))
+    inputs = Inputs({"a.jsonl": old, "b.jsonl": new}, ())
+    assert new_inputs(plan, inputs) == {"b.jsonl": new}
+    check_planned(plan, inputs)
+    check_planned(plan, Inputs({}, ()))
+    old.write_bytes(b"12346")
+    with pytest.raises(InputError, match=r"changed since it was planned \(SHA-256"):
+        check_planned(plan, inputs)
+    old.write_bytes(b"123456")
+    with pytest.raises(InputError, match=r"6 bytes, but 'a\.jsonl' was planned with 5"):
+        new_inputs(plan, inputs)
+
+
+def test_the_detector_of_encodings_belongs_to_a_recipe_that_uses_it() -> None:
+    versions = dict.fromkeys((*recipe_libraries(BuildConfig()), "charset-normalizer"), "1.2.3")
+    plain = build_recipe(BuildConfig(), {}, "", versions)["libraries"]
+    auto = build_recipe(BuildConfig(encoding="auto"), {}, "", versions)["libraries"]
+    assert auto == plain | {"charset-normalizer": "1.2"}
+    assert "charset-normalizer" not in plain

@@ -1,7 +1,11 @@
 """Training SentencePiece: deterministic, on all the text, and of the size that was asked for."""
 
-import pytest
+import io
 
+import pytest
+import sentencepiece
+
+from pipeline.sentencepiece_tokens import SentencePieceTokenizer
 from pipeline.tokens import PIECES, Tokenizer, train_tokenizer
 from schemas.build_config import TokenizerConfig
 from schemas.errors import ConfigError
@@ -51,9 +55,28 @@ def test_a_vocabulary_too_small_for_the_characters_names_one_that_is_not() -> No
     assert train_tokenizer(lines, TokenizerConfig(vocab_size=2000)).vocab_size <= 2000
 
 
-def test_training_learns_pieces_without_a_space_where_sentences_are_joined() -> None:
+def test_training_joins_sentences_as_their_text_does() -> None:
     sentences = ["你们好。", "我们去北京。", "他们来大学。"] * 40
-    tokenizer = train_tokenizer(sentences, TokenizerConfig(vocab_size=300))
-    pieces = [tokenizer.piece(token) for token in tokenizer.encode(["我们去北京。"])[0].tolist()]
-    assert "".join(pieces) == "我们去北京。"
-    assert not any(tokenizer.piece(n).startswith("▁我") for n in range(tokenizer.vocab_size))
+    config = TokenizerConfig(vocab_size=300)
+    joined = train_tokenizer(sentences, config)
+    assert joined.digest == train_tokenizer(["".join(sentences)], config).digest
+    apart = train_tokenizer([f" {sentence}" for sentence in sentences], config)
+    assert apart.digest != joined.digest
+
+
+def test_a_model_that_keeps_white_space_gets_one_space_between_sentences() -> None:
+    writer = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(["a few words only", "other words here"] * 30),
+        model_writer=writer,
+        vocab_size=300,
+        hard_vocab_limit=False,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        add_dummy_prefix=False,
+        byte_fallback=True,
+        minloglevel=2,
+    )
+    tokenizer = SentencePieceTokenizer(writer.getvalue())
+    ids, _ = tokenizer.encode([" a few\nwords", "\n \x85other", "here "])
+    assert tokenizer.decode(ids.tolist()) == "a few\nwords otherhere"

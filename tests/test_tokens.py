@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import subprocess
 import sys
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ from tests.vocabularies import WRITERS, write_wordpiece
 KINDS = ("trained", "wordpiece", "bpe", "unigram", "prefixed", "words")
 SHARED_KINDS = ("bert-base-uncased", "gpt2", "roberta", "glm-chinese")
 FOREIGN = ("<s>", "</s>", "<unk>", "<mask>", "[PAD]", "[SEP]", "<|endoftext|>", "<|added|>")
+SPELT = (*PIECES.values(), *FOREIGN, "[MASK1]", "<sop1>", "\ufdd0", "\n", "a")
 WORDS = st.text("abcdefgh XYZé0123,.'-#[]<>|/中文。", min_size=1).map(str.strip).filter(bool)
 UNITS = st.lists(st.builds("{}{}".format, st.sampled_from(["", " ", "\n", " \n "]), WORDS))
 
@@ -73,14 +75,14 @@ every_kind = pytest.mark.parametrize("name", [*KINDS, *SHARED_KINDS])
 
 
 @every_kind
-def test_text_that_spells_a_special_token_is_never_one(find: Find, name: str) -> None:
-    tokenizer = find(name)
-    special, mark = tokenizer.special.to_mapping(), "\ufdd0"
+@given(parts=st.lists(st.sampled_from(SPELT)))
+def test_text_that_spells_a_special_token_is_never_one(
+    find: Find, name: str, parts: list[str]
+) -> None:
+    special = find(name).special.to_mapping()
     hidden = {special[key] for key in PIECES}
-    for piece in [*PIECES.values(), *FOREIGN, "[MASK1]", "<sop1>"]:
-        for text in (piece, f" {piece}", f"{mark}{piece}", f" A{piece}. {piece}\n{piece * 2} b"):
-            assert not hidden & set(encoded(tokenizer, [text])), (piece, text)
-    assert not encoded(tokenizer, [""])
+    for text in ("".join(parts), " ".join(parts)):
+        assert not hidden & set(encoded(find(name), [text])), text
 
 
 def test_added_special_tokens_that_are_none_of_ours_are_text_too(find: Find) -> None:
@@ -218,6 +220,25 @@ def test_threads_are_set_for_a_call_and_put_back(
         monkeypatch.setenv("TOKENIZERS_PARALLELISM", setting)
     assert encoded(find("bpe"), ["the king"] * 100) == expected
     assert os.environ.get("TOKENIZERS_PARALLELISM") == setting
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads in /proc")
+def test_a_call_starts_no_threads(find: Find, tmp_path: Path) -> None:
+    save_tokenizer(find("bpe"), tmp_path, {})
+    code = (
+        "import os, sys; from pathlib import Path; from pipeline.tokens import open_tokenizer\n"
+        "opened = open_tokenizer(Path(sys.argv[1])); before = len(os.listdir('/proc/self/task'))\n"
+        "opened.encode(['the king'] * 100); print(len(os.listdir('/proc/self/task')) - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env=os.environ | {"RAYON_NUM_THREADS": "4"},
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.stdout.strip() == "0"
 
 
 @every_kind

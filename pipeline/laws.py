@@ -1,0 +1,210 @@
+"""The declared law of each way of drawing spans, as tallies whose expectation is known exactly.
+
+`objectives.py` names a law for each kind, `statistics.py` tallies while an item is built and
+`gate.py` compares what was observed with what was expected. Everything is an integer, in units of
+2**-32 of an observation, so that sums do not depend on their order. docs/statistics.md derives each
+expectation.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import ceil, log
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline import law_rules
+from pipeline.drawn import Bools, Drawn
+from pipeline.randomness import length_thresholds, threshold
+from pipeline.window_batch import Ints
+from schemas.build_config import ObjectiveConfig
+
+UNIT = 1 << 32
+"""One observation."""
+
+PARTS = 16
+"""Equal parts that a uniform law's range is cut into."""
+
+LENGTH_BINS = np.array(
+    [*range(1, 65), *(first << shift for shift in range(14) for first in (65, 97))], np.int64
+)
+"""First value of each bin of lengths and counts: exact up to 64, then two bins to a doubling."""
+
+_RARE = 1e-6
+_GRID = 1 << 10
+
+
+class Tally(NamedTuple):
+    """What `windows` windows gave: units observed and expected in each bin, int64."""
+
+    windows: int
+    observed: Ints
+    expected: Ints
+
+
+@dataclass(frozen=True)
+class Law:
+    """What a way of drawing promises: `holds` in every window, (w,) booleans, and `tallies` in the
+    mean over windows that are not short, by name. A tally is None where nothing is drawn.
+    """
+
+    holds: Callable[[Drawn, ObjectiveConfig], Bools]
+    tallies: Mapping[str, Callable[[Drawn, ObjectiveConfig], Tally | None]] = field(
+        default_factory=dict
+    )
+
+
+def length_bins(values: Ints) -> Ints:
+    """Bin of each value >= 1."""
+    return np.searchsorted(LENGTH_BINS, values, side="right") - 1
+
+
+def span_lengths(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
+    """Lengths follow `length_thresholds` in windows where shortening is no matter.
+
+    By Wald's identity the stopping rule leaves the expected number of each length at the number of
+    spans times its probability.
+    """
+    chosen = is_unconditional(drawn, objective)
+    lengths = drawn.lengths[chosen[drawn.owners]]
+    observed = np.bincount(length_bins(lengths), minlength=len(LENGTH_BINS)) * UNIT
+    return Tally(int(chosen.sum()), observed, len(lengths) * _length_law(*_law_of(objective)))
+
+
+def single_spans(drawn: Drawn, objective: ObjectiveConfig) -> Tally | None:
+    """Windows with one span: drawn so, or because the first length covered the target."""
+    if not objective.single_span_ratio:
+        return None
+    chosen = is_unconditional(drawn, objective)
+    below = np.array([0, *length_thresholds(*_law_of(objective))], np.int64)
+    targets = drawn.targets(objective)[chosen]
+    enough = UNIT - below[np.minimum(targets - 1, len(below) - 1)]
+    single = threshold(objective.single_span_ratio)
+    one = single + ((UNIT - single >> 4) * (enough >> 4) >> 24)
+    expected = int(one.sum())
+    observed = int((drawn.counts[chosen] == 1).sum())
+    total = len(targets)
+    columns = ((observed * UNIT, (total - observed) * UNIT), (expected, total * UNIT - expected))
+    return Tally(total, *(np.array(column, np.int64) for column in columns))
+
+
+def short_span_places(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
+    """Given their lengths, the free tokens before the spans are independent and uniform."""
+    free = drawn.maskable - drawn.hidden - (drawn.counts - 1)
+    before = drawn.starts - drawn.first[drawn.owners] - drawn.hidden_before - drawn.numbers
+    return _uniform(drawn, before, free + 1)
+
+
+def token_places(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
+    """Each token of the text is as likely to be hidden."""
+    return _uniform(drawn, drawn.starts - drawn.first[drawn.owners], drawn.maskable)
+
+
+def document_lengths(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
+    """Uniform from the shortest span to the whole text."""
+    shortest = law_rules.shortest_document(drawn, objective)
+    return _uniform(drawn, drawn.lengths - shortest, drawn.maskable - shortest + 1)
+
+
+def document_places(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
+    """Given its length, the span's place is uniform."""
+    return _uniform(drawn, drawn.starts - drawn.first, drawn.maskable - drawn.hidden + 1)
+
+
+def suffix_lengths(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
+    """Uniform from the shortest to the longest hidden end."""
+    shortest, longest = law_rules.suffix_bounds(drawn, objective)
+    return _uniform(drawn, drawn.lengths - shortest, longest - shortest + 1)
+
+
+def first_sentences(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
+    """The sentence drawn first is uniform among those of its window.
+
+    The order of drawing is not seen, but its probability given the hidden sentences is known: the
+    last one is uniform among the r without which the target is not covered, and the first uniform
+    among the m - 1 others. So a hidden sentence was first with probability
+    (r - [it is one of the r]) / (r (m - 1)), and 1 where m = 1.
+    """
+    owners, counts = drawn.owners, drawn.counts
+    is_last = (drawn.hidden[owners] - drawn.lengths) < drawn.targets(objective)[owners]
+    possible = drawn.how_many(is_last)[owners]
+    others = np.maximum(counts - 1, 1)[owners]
+    weights = UNIT * (possible - (is_last & (counts[owners] > 1))) // (possible * others)
+    number = law_rules.num_sentences(drawn)
+    return _uniform(drawn, law_rules.sentence_numbers(drawn), number, weights)
+
+
+def is_unconditional(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
+    """(w,) True where at most one window in 10,000 has a length that is shortened."""
+    far, lines = _reach(*_law_of(objective))
+    others = drawn.targets(objective) - 1
+    spans = others
+    for first, slope in lines:
+        spans = np.minimum(spans, (first + slope * others) // _GRID + 1)
+    return (drawn.maskable >= others + np.maximum(spans, 1) + far) & ~drawn.is_short
+
+
+def _uniform(
+    drawn: Drawn, values: Ints, ranges: Ints, weights: Ints | None = None
+) -> Tally:
+    """`values` (s,) uniform on 0..ranges - 1 (w,), in `PARTS` equal parts, exact in each window.
+
+    With `weights` (s,), in units, each window is one observation. Windows without a choice are
+    left out.
+    """
+    chosen = (ranges > 1) & ~drawn.is_short
+    inside = chosen[drawn.owners]
+    parts = values[inside] * PARTS // ranges[drawn.owners[inside]]
+    if weights is None:
+        observed, times = np.bincount(parts, minlength=PARTS) * UNIT, drawn.counts[chosen]
+    else:
+        observed, times = np.zeros(PARTS, np.int64), np.ones(int(chosen.sum()), np.int64)
+        np.add.at(observed, parts, weights[inside])
+    edges = -(-np.arange(PARTS + 1) * ranges[chosen, None] // PARTS)
+    shares = np.diff(edges) * UNIT // ranges[chosen, None]
+    return Tally(len(times), observed, times @ shares)
+
+
+def _law_of(objective: ObjectiveConfig) -> tuple[str, float, int]:
+    return objective.span_lengths, objective.mean_span_tokens, objective.max_span_tokens
+
+
+@lru_cache(maxsize=64)
+def _length_law(law: str, mean: float, max_value: int) -> Ints:
+    """Probability of each of `LENGTH_BINS` in units."""
+    single = np.diff([0, *length_thresholds(law, mean, max_value)])
+    bins = length_bins(np.arange(1, max_value + 1))
+    probabilities = np.zeros(len(LENGTH_BINS), np.int64)
+    np.add.at(probabilities, bins, single)
+    return probabilities
+
+
+@lru_cache(maxsize=64)
+def _reach(law: str, mean: float, max_value: int) -> tuple[int, list[tuple[int, int]]]:
+    """(length that one span in a million exceeds, lines that bound the number of spans).
+
+    A line (a, b) says: with probability 1 - 1e-6, at most (a + b t) / 1024 + 1 lengths are drawn
+    before their sum exceeds t (Chernoff's bound for x in 0..1: E[x^length]^k x^-t). Rounded up to a
+    grid, so that it is the same on every machine.
+    """
+    chances = np.diff([0, *length_thresholds(law, mean, max_value)]) / UNIT
+    beyond = 1 - np.cumsum(chances)
+    far = int(np.argmax(beyond <= _RARE)) + 1
+    lines = []
+    for x in (0.95, 0.9, 0.8, 0.7, 0.5, 0.3):
+        rate = -log(float(chances @ np.power(x, np.arange(1, max_value + 1))))
+        lines.append((ceil(-log(_RARE) / rate * _GRID), ceil(-log(x) / rate * _GRID)))
+    return far, lines
+
+
+_SHORT_SPANS = {"span_lengths": span_lengths, "places": short_span_places}
+
+SHORT_SPANS = Law(law_rules.keep_short_spans, {**_SHORT_SPANS, "single_spans": single_spans})
+SENTENCES = Law(law_rules.keep_sentences, {"first_sentences": first_sentences})
+DOCUMENT = Law(
+    law_rules.keep_document, {"span_lengths": document_lengths, "places": document_places}
+)
+SUFFIX = Law(law_rules.keep_suffix, {"span_lengths": suffix_lengths})
+COMPLETION = Law(law_rules.keep_completion)
+TOKENS = Law(law_rules.keep_tokens, {"places": token_places})

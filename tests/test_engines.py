@@ -1,0 +1,262 @@
+"""The engines: the batched and the compiled one give, bit for bit, what the plain one gives."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import batched, objectives, plain
+from pipeline.assemble import Rules
+from pipeline.engines import ENGINE_VARIABLE, choose_engine
+from pipeline.objectives import BLANKS, OBJECTIVES, Objective
+from pipeline.packing import Packer, empty_rows
+from pipeline.window_batch import Engine, Ints, Placement, Rows, SpanBatch, WindowBatch
+from schemas.build_config import ObjectiveConfig
+from schemas.errors import ConfigError
+from schemas.samples import RowFormat, Span, Window
+from tests import strategies
+from tests.strategies import FIRST_TEXT_TOKEN, KEYS, SPECIAL, VOCAB_SIZE
+
+FAST = ("batched", "compiled")
+LONG_SPECIAL = replace(SPECIAL, num_sentinels=5000)
+"""Enough sentinels for windows of thousands of tokens."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """What an engine is asked to do."""
+
+    windows: WindowBatch
+    rules: Sequence[Rules]
+    shuffle: bool
+
+
+@st.composite
+def any_rules(draw: st.DrawFn) -> Rules:
+    """The objectives of `strategies`, and any numbers for the same kinds."""
+    ratio = st.floats(0, 1)
+    drawn = st.builds(
+        ObjectiveConfig,
+        kind=st.sampled_from(sorted(OBJECTIVES)),
+        mask=st.sampled_from(["mask", "gmask", "smask"]),
+        mask_ratio=st.floats(0, 0.5),
+        span_lengths=st.sampled_from(["poisson", "geometric"]),
+        mean_span_tokens=st.floats(0.1, 100),
+        max_span_tokens=st.integers(1, 60),
+        min_span_ratio=ratio,
+        single_span_ratio=ratio,
+        noise_ratio=ratio,
+        random_positions=st.booleans(),
+        replace_ratio=ratio,
+        random_ratio=ratio,
+    )
+    return draw(strategies.rules(strategies.OBJECTIVES | drawn))
+
+
+@st.composite
+def batches(draw: st.DrawFn, num_objectives: int, max_text: int = 120) -> WindowBatch:
+    """Up to a dozen windows over one run of tokens, with gaps between them or not."""
+    count = draw(st.integers(0, 12))
+    prompts = [draw(st.integers(0, 9)) * draw(st.booleans()) for _ in range(count)]
+    texts = [draw(st.integers(1 if prompt else 2, max_text)) for prompt in prompts]
+    lengths = np.array([sum(pair) for pair in zip(prompts, texts, strict=True)], np.int64)
+    gaps = [draw(st.integers(0, 3)) for _ in range(count)]
+    offsets = np.cumsum(gaps) + np.cumsum(lengths) - lengths
+    ends, inside = [], []
+    for offset, prompt, text in zip(offsets.tolist(), prompts, texts, strict=True):
+        cuts = draw(st.sets(st.integers(1, text), max_size=8))
+        ends += [offset + prompt + cut for cut in sorted(cuts)]
+        inside.append(len(cuts))
+    stop_ends = np.array(list(accumulate(inside)), np.int64)
+    numbers = st.lists(st.integers(0, 2**20), min_size=count, max_size=count)
+    of = st.lists(st.integers(0, num_objectives - 1), min_size=count, max_size=count)
+    keys = draw(st.lists(KEYS, min_size=count, max_size=count))
+    return WindowBatch(
+        tokens=np.arange(sum(gaps) + lengths.sum(), dtype=np.int32) % 700 + FIRST_TEXT_TOKEN,
+        sentence_ends=np.array(ends, np.int64),
+        offsets=offsets.astype(np.int64),
+        lengths=lengths,
+        prompts=np.array(prompts, np.int64),
+        first_ends=stop_ends - np.array(inside, np.int64),
+        stop_ends=stop_ends,
+        keys=np.array(keys, np.uint64),
+        numbers=np.array(draw(numbers), np.int64),
+        starts=np.zeros(count, np.int64),
+        documents=np.zeros(count, np.int64),
+        objectives=np.array(draw(of), np.int64),
+        cls=draw(st.booleans()),
+        eos=draw(st.booleans()),
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    """A batch, and rules for its objectives."""
+    rules = draw(st.lists(any_rules(), min_size=1, max_size=4))
+    return Case(draw(batches(len(rules))), rules, draw(st.booleans()))
+
+
+def sample_sizes(case: Case, spans: SpanBatch) -> Ints:
+    """(w,) Tokens of each sample."""
+    forms = [OBJECTIVES[one.objective.kind].form for one in case.rules]
+    triples = zip(case.windows.objectives, case.windows.sizes, spans.counts, strict=True)
+    return np.array([forms[one].size(size, count) for one, size, count in triples], np.int64)
+
+
+def write_rows(engine: Engine, case: Case, spans: SpanBatch, dtype: str) -> np.ndarray:
+    """Packed rows, which held 7 everywhere before."""
+    sizes = sample_sizes(case, spans)
+    row_format = RowFormat(int(sizes.max(initial=0)) + 40, 3, dtype, ("some",))
+    packer = Packer(row_format.row_tokens, row_format.max_samples)
+    at = [np.array(values, np.int64) for values in zip(*map(packer.place, sizes), strict=True)]
+    placement = Placement(*(at or [np.empty(0, np.int64)] * 3))
+    rows = Rows(empty_rows(len(sizes), row_format, 0), row_format)
+    rows.values[...] = 7
+    engine.write(case.windows, spans, case.rules, placement, rows)
+    return rows.values
+
+
+def assert_agrees(engine: Engine, case: Case) -> None:
+    """`engine` draws and writes what the plain one does."""
+    expected = plain.draw(case.windows, case.rules, case.shuffle)
+    drawn = engine.draw(case.windows, case.rules, case.shuffle)
+    for name in ("edges", "starts", "stops"):
+        np.testing.assert_array_equal(getattr(drawn, name), getattr(expected, name), err_msg=name)
+        assert getattr(drawn, name).dtype == np.int64
+    for dtype in ("uint16", "uint32"):
+        rows = write_rows(engine, case, drawn, dtype)
+        np.testing.assert_array_equal(rows, write_rows(plain, case, drawn, dtype))
+
+
+@pytest.mark.parametrize("name", FAST)
+@given(case=cases())
+@settings(max_examples=3 * settings().max_examples)
+def test_a_fast_engine_agrees_with_the_plain_one(name: str, case: Case) -> None:
+    assert_agrees(choose_engine(name), case)
+
+
+def long_batch(sizes: Sequence[int], objective: int = 0) -> WindowBatch:
+    """Windows of those sizes, framed, with a sentence every 20 tokens."""
+    lengths = np.array(sizes, np.int64)
+    offsets = np.cumsum(lengths) - lengths
+    inner = [np.arange(20, size, 20) for size in sizes]
+    stop_ends = np.cumsum([len(ends) for ends in inner])
+    ends = [offset + ends for offset, ends in zip(offsets, inner, strict=True)]
+    zeros = np.zeros_like(lengths)
+    return WindowBatch(
+        tokens=np.arange(lengths.sum(), dtype=np.int32) % 700 + FIRST_TEXT_TOKEN,
+        sentence_ends=np.concatenate(ends),
+        offsets=offsets,
+        lengths=lengths,
+        prompts=zeros,
+        first_ends=stop_ends - [len(ends) for ends in inner],
+        stop_ends=stop_ends,
+        keys=np.arange(len(sizes), dtype=np.uint64) * np.uint64(0xDEADBEEFCAFEF00D),
+        numbers=zeros,
+        starts=zeros,
+        documents=zeros,
+        objectives=zeros + objective,
+        cls=True,
+        eos=True,
+    )
+
+
+@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("kind", sorted(OBJECTIVES))
+def test_long_windows_agree(name: str, kind: str) -> None:
+    config = ObjectiveConfig(
+        kind=kind, mask_ratio=0.5, single_span_ratio=0.1, noise_ratio=0.2, random_positions=True,
+        replace_ratio=0.5, random_ratio=0.3,
+    )  # fmt: skip
+    for sentinels in (False, True):
+        rules = [Rules(config, LONG_SPECIAL, 12_000, 9000, sentinels=sentinels)]
+        assert_agrees(choose_engine(name), Case(long_batch([2500, 60, 7000, 2]), rules, True))
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_every_window_of_few_tokens_agrees(name: str) -> None:
+    """Every size from 2 on, where what is drawn has to be shortened, for many keys."""
+    sizes = [size for size in range(2, 34) for _ in range(8)]
+    for kind in OBJECTIVES:
+        for mean in (3.0, 30.0):
+            config = ObjectiveConfig(kind=kind, mean_span_tokens=mean, mask_ratio=0.4)
+            rules = [Rules(config, SPECIAL, VOCAB_SIZE, 64)]
+            assert_agrees(choose_engine(name), Case(long_batch(sizes), rules, True))
+
+
+def test_small_steps_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = [Rules(ObjectiveConfig(kind="blank"), SPECIAL, VOCAB_SIZE, 512)]
+    case = Case(long_batch(range(2, 90)), rules, True)
+    monkeypatch.setattr(batched, "STEP_TOKENS", 100)
+    assert len(list(batched.steps(case.windows))) > 40
+    assert_agrees(choose_engine("batched"), case)
+
+
+def sample_ends(window: Window, objective: ObjectiveConfig, key: int) -> list[Span]:
+    """A sampler that no engine knows: the first and the last token."""
+    return [Span(window.first, window.first + 1), Span(window.last - 1, window.last)]
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_an_objective_that_an_engine_does_not_know_is_written_all_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(OBJECTIVES, "ends", Objective(sample_ends, BLANKS))
+    plain_form = replace(BLANKS, assemble=lambda *given: BLANKS.assemble(*given))
+    monkeypatch.setitem(OBJECTIVES, "odd", Objective(objectives.sample_blanks, plain_form))
+    kinds = ("blank", "ends", "odd", "causal_lm")
+    rules = [Rules(ObjectiveConfig(kind=kind), SPECIAL, VOCAB_SIZE, 512) for kind in kinds]
+    batch = long_batch([50, 9, 70, 30, 8, 101, 64, 90])
+    mixed = replace(batch, objectives=np.array([0, 1, 2, 3, 1, 0, 2, 1]))
+    assert_agrees(choose_engine(name), Case(mixed, rules, True))
+    assert_agrees(
+        choose_engine(name), Case(replace(batch, objectives=mixed.objectives * 0 + 1), rules, True)
+    )
+
+
+def test_the_compiled_engine_writes_nothing_outside_a_row() -> None:
+    engine = choose_engine("compiled")
+    rules = [Rules(ObjectiveConfig(kind="blank"), SPECIAL, VOCAB_SIZE, 512)]
+    batch, row_format = long_batch([100]), RowFormat(110, 2, "uint16", ("blank",))
+    spans = engine.draw(batch, rules, True)
+    for row, first, place in ((0, 0, 0), (1, 0, 0), (-1, 0, 0), (0, -1, 0), (0, 0, 2)):
+        rows = Rows(np.zeros((1, row_format.width), np.uint16), row_format)
+        placement = Placement(*(np.array([value]) for value in (row, first, place)))
+        with pytest.raises(AssertionError, match="sample of window 0 outgrows its row"):
+            engine.write(batch, spans, rules, placement, rows)
+        assert not rows.values.any()
+
+
+def test_an_engine_is_chosen_by_name_by_environment_or_by_what_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(ENGINE_VARIABLE, raising=False)
+    assert choose_engine() == choose_engine("compiled")
+    monkeypatch.setenv(ENGINE_VARIABLE, "plain")
+    assert choose_engine() is plain
+    assert choose_engine("batched") != plain
+    monkeypatch.setenv(ENGINE_VARIABLE, "fast")
+    with pytest.raises(ConfigError, match="BLANKSTREAM_ENGINE='fast': expected one of plain, bat"):
+        choose_engine()
+
+
+def test_without_numba_the_batched_engine_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ENGINE_VARIABLE, raising=False)
+    monkeypatch.setattr("pipeline.engines.find_spec", lambda name: None)
+    assert choose_engine() == choose_engine("batched")
+    with pytest.raises(ConfigError, match="needs numba: pip install numba"):
+        choose_engine("compiled")
+
+
+def test_numba_is_imported_only_when_the_compiled_engine_is_chosen() -> None:
+    code = (
+        "import sys; from pipeline.engines import choose_engine; choose_engine('batched');"
+        "assert 'numba' not in sys.modules; choose_engine('compiled'); assert 'numba' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
