@@ -182,9 +182,9 @@ def _check_recipe(plan: Plan, request: BuildRequest) -> None:
     output, config = request.output, request.config
     tokenizer, splitter = open_tools(output, plan.recipe)
     if config.tokenizer.path:
-        tokenizer = load_tokenizer(Path(config.tokenizer.path))
+        tokenizer = load_tokenizer(Path(config.tokenizer.path), config.tokenizer)
     if config.splitter != "train":
-        splitter = load_splitter(config.splitter)
+        splitter = load_splitter(config.splitter, by=config.splitter_by)
     recipe = build_recipe(config, tokenizer.describe(), splitter.digest, _versions(config))
     differences = differing_keys(plan.recipe, recipe)
     differences += differing_keys(tokenizer_origin(output), _origin(config), "build.tokenizer")

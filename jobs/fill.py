@@ -54,7 +54,7 @@ class Filler:
         special = self.run.data.special
         options = replace(options, vocab_size=self.tokenizer.vocab_size)
         answers = [
-            self.tokenizer.decode(ids)
+            self.tokenizer.decode(ids).strip()
             for ids in fill_blanks(self.model, self._source(pieces, masks), special, options)
         ]
         joined = "".join(part for pair in zip(pieces, [*answers, ""], strict=True) for part in pair)
@@ -65,7 +65,7 @@ class Filler:
         special, data = self.run.data.special, self.run.data
         source = [special.cls] * data.add_cls
         for number, piece in enumerate(pieces):
-            source += self.tokenizer.encode_fragment(piece if number else f" {piece}")
+            source += self.tokenizer.encode_fragment(piece if number else f"{self.tokenizer.opening}{piece}")
             source += [special.mask_id(name) for name in masks[number : number + 1]]
         return source + [special.eos] * data.add_eos
 

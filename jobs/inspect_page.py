@@ -6,24 +6,15 @@ allows only its own style and script, and all text of the data set is escaped.
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from html import escape
 from itertools import groupby
-
-import numpy as np
-from numpy.typing import NDArray
-from rich.cells import cell_len
 
 from jobs.attention_picture import colour_class, row_svg, sample_svg
 from jobs.page_assets import INTRODUCTION, OBJECTIVE_NOTES, PAGE_OPENING, SCRIPT, STYLE
 from jobs.sample_view import RowView, SampleView, SpanView
+from jobs.token_grid import token_grids
 from jobs.visible_text import Run, count
-from schemas.samples import Span
-
-_LINE_PIXELS, _LEAST_PIXELS = 1030, 32
-_CHARACTER_PIXELS, _BORDER_PIXELS = 8, 12
-_CELL_CHARACTERS = 24
-_LONG_PART = 160
 
 Facts = Sequence[tuple[str, object]]
 
@@ -101,7 +92,7 @@ def _sample(number: int, view: SampleView) -> str:
         read = _text(view.part_a(), number, "a")
         parts.append(f"<h3>Part A, as the model reads it</h3>{read}")
     parts.append(f"<h3>{_spans_heading(view)}</h3>{_spans(view, number)}")
-    parts.append(f"<h3>Tokens, labels and both positions</h3>{_grids(view)}")
+    parts.append(f"<h3>Tokens, labels and both positions</h3>{token_grids(view)}")
     parts.append(f"<h3>Who sees whom</h3>{_mask(view)}")
     return f'<section class="sample" id="sample-{number}">{"".join(parts)}</section>'
 
@@ -182,90 +173,6 @@ def _where(view: SampleView, span: SpanView) -> str:
     first = next(standing).start
     place = f"position {int(view.sample.positions[first])}"
     return f"{hidden}, from index {first} on, {place}"
-
-
-def _grids(view: SampleView) -> str:
-    boundary, parts = view.sample.boundary, []
-    widths = [_pixels(*texts) for texts in zip(view.pieces, view.labels, strict=True)]
-    cells = list(_rows(view))
-    for name, part in (("A", Span(0, boundary)), ("B", Span(boundary, view.length))):
-        tables = "".join(_table(cells, line) for line in _lines(widths, part))
-        size = part.stop - part.start
-        if not size:
-            continue
-        opened = "" if name == "A" and size > _LONG_PART else " open"
-        parts.append(
-            f"<details{opened}><summary>Part {name}: {count(size, 'token')}</summary>"
-            f'<div class="grid">{tables}</div></details>'
-        )
-    return "".join(parts)
-
-
-def _pixels(*texts: str) -> int:
-    """Width of a column that holds `texts`, in pixels of a page at its widest."""
-    characters = min(_CELL_CHARACTERS, max(map(cell_len, texts)))
-    return max(_LEAST_PIXELS, characters * _CHARACTER_PIXELS + _BORDER_PIXELS)
-
-
-def _lines(widths: Sequence[int], part: Span) -> Iterator[Span]:
-    """Cut a part into lines that fit the page."""
-    first, used = part.start, 0
-    for place in range(part.start, part.stop):
-        if place > first and used + widths[place] > _LINE_PIXELS:
-            yield Span(first, place)
-            first, used = place, 0
-        used += widths[place]
-    if part.stop > first:
-        yield Span(first, part.stop)
-
-
-_ROW_NAMES = ("index", "token", "label", "position", "block position")
-
-
-def _rows(view: SampleView) -> Iterator[list[str]]:
-    """The cells of the five rows of the grid, for all tokens."""
-    sample = view.sample
-    yield [f"<td>{place}</td>" for place in range(view.length)]
-    yield _cells("k", view, (view.pieces, view.owners, sample.tokens))
-    yield _cells("l", view, (view.labels, view.label_owners, sample.labels))
-    yield [f"<td>{position}</td>" for position in sample.positions.tolist()]
-    yield [f"<td>{position}</td>" for position in sample.block_positions.tolist()]
-
-
-def _cells(
-    row: str, view: SampleView, columns: tuple[list[str], NDArray[np.int64], NDArray[np.int32]]
-) -> list[str]:
-    """Cells of tokens or labels; the first of a span's stretch shows the span's number."""
-    pieces, owners, ids = columns
-    special = view.rules.special.ids(view.rules.vocab_size)
-    is_special = np.isin(ids, special).tolist()
-    is_first = (np.diff(owners, prepend=0) != 0).tolist()
-    cells = []
-    for place, (piece, owner) in enumerate(zip(pieces, owners.tolist(), strict=True)):
-        first = is_first[place] and row == "k"
-        names = [row] + ["z"] * is_special[place] + [colour_class(owner)] * (owner > 0)
-        names += ["f"] * (first and owner > 0)
-        cells.append(_cell(piece, " ".join(names), owner))
-    return cells
-
-
-def _cell(piece: str, names: str, owner: int) -> str:
-    if not piece:
-        return '<td class="o">·</td>'
-    linked = f' data-s="{owner}"' if owner else ""
-    shown = piece.replace("\n", "↵").replace("\t", "⇥")
-    short = shown if cell_len(shown) <= _CELL_CHARACTERS else f"{shown[: _CELL_CHARACTERS - 2]}…"
-    title = f' title="{escape(shown)}"' if short != shown else ""
-    return f'<td class="{names}"{linked}{title}>{escape(short)}</td>'
-
-
-def _table(cells: Sequence[Sequence[str]], line: Span) -> str:
-    rows = (
-        f'<tr{" class=i" if name == "index" else ""}><th scope="row">{name}</th>'
-        f"{''.join(row[line.start : line.stop])}</tr>"
-        for name, row in zip(_ROW_NAMES, cells, strict=True)
-    )
-    return f"<table>{''.join(rows)}</table>"
 
 
 def _mask(view: SampleView) -> str:

@@ -8,7 +8,8 @@ PAGE_OPENING = "<!doctype html>"
 """How a page begins; `inspect.write_page` replaces no file that begins otherwise."""
 
 STYLE = """
-:root{--paper:#fff;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--card:#f6f8fa;--link:#0550ae;
+:root{color-scheme:light dark;
+  --paper:#fff;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--card:#f6f8fa;--link:#0550ae;
   --none:#8b98a5;--c1:#e69f00;--c2:#56b4e9;--c3:#009e73;--c4:#d9c400;--c5:#5a74d8;--c6:#d55e00;
   --c7:#cc79a7}
 @media (prefers-color-scheme:dark){:root{--paper:#0d1117;--ink:#e6edf3;--soft:#9da7b1;

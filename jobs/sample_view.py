@@ -6,6 +6,7 @@ row, `inspect_terminal.py` and `inspect_page.py`. All text that leaves this modu
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -73,23 +74,23 @@ class SampleView:
         """Tokens of the window that are to be predicted."""
         return sum(span.hidden.stop - span.hidden.start for span in self.spans)
 
-    @property
+    @cached_property
     def owners(self) -> NDArray[np.int64]:
         """(length,): number of the span that each input belongs to, 0 for none."""
         places = [(part, span.number) for span in self.spans for part in (span.blank, span.inputs)]
         return _owners(self.length, places)
 
-    @property
+    @cached_property
     def label_owners(self) -> NDArray[np.int64]:
         """(length,): number of the span that each label belongs to, 0 for none."""
         return _owners(self.length, [(span.labels, span.number) for span in self.spans])
 
-    @property
+    @cached_property
     def pieces(self) -> list[str]:
         """The inputs as people write them."""
         return [self._piece(token) for token in self.sample.tokens.tolist()]
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         """The labels likewise; empty where nothing is predicted."""
         return [
@@ -97,7 +98,7 @@ class SampleView:
             for label in self.sample.labels.tolist()
         ]
 
-    @property
+    @cached_property
     def masks(self) -> list[str]:
         """The tokens that stand for blanks in part A, each once; none where nothing does."""
         special = set(self.rules.special.ids(self.rules.vocab_size))
@@ -116,12 +117,16 @@ class SampleView:
 
     def reads(self, span: SpanView) -> list[Run]:
         """What the model reads of one span: its tokens of part B, or where it stands in part A."""
-        return self._part(span.inputs if span.inputs.stop > span.inputs.start else span.blank)
+        part = span.inputs if span.inputs.stop > span.inputs.start else span.blank
+        return _or_pieces(self._part(part), self.pieces[part.start : part.stop], span.number)
 
     def predicts(self, span: SpanView) -> list[Run]:
         """What the model is to predict for one span."""
-        labels = self.sample.labels[span.labels.start : span.labels.stop]
-        return self._runs(labels, np.full(len(labels), span.number))
+        inside = slice(span.labels.start, span.labels.stop)
+        runs = self._runs(
+            self.sample.labels[inside], np.full(inside.stop - inside.start, span.number)
+        )
+        return _or_pieces(runs, self.labels[inside], span.number)
 
     def fate(self, span: SpanView) -> str:
         """What became of a span that is predicted where it stands: masked, replaced or kept."""
@@ -190,6 +195,16 @@ def locate_spans(form: str, sample: Sample, hidden: Sequence[Span]) -> Iterator[
             early = form == SENTINELS.name
             labels = Span(first - early, stop - early)
             yield SpanView(number, span, Span(place, place + 1), Span(first, stop), labels)
+
+
+def _or_pieces(runs: list[Run], pieces: Sequence[str], number: int) -> list[Run]:
+    """`runs`, or the pieces one by one where the ordinary tokens among them have no text of their
+    own, as the mark of a space alone."""
+    special = [run.text for run in runs if run.is_special]
+    has_text = any(run.text.strip() for run in runs if not run.is_special)
+    if has_text or len(special) == len(pieces):
+        return runs
+    return [Run(piece, number, piece in special) for piece in pieces]
 
 
 def _owners(length: int, places: Iterable[tuple[Span, int]]) -> NDArray[np.int64]:

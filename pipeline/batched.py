@@ -10,11 +10,15 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.assemble import Rules
-from pipeline.batched_rows import FORMS, store
-from pipeline.batched_spans import SAMPLERS, frames_of, ranges, shuffled
+from pipeline.batched_columns import store
+from pipeline.batched_draws import frames_of, ranges, shuffled
+from pipeline.batched_rows import FORMS
+from pipeline.batched_spans import SAMPLERS
 from pipeline.objectives import OBJECTIVES
 from pipeline.randomness import Stream
 from pipeline.window_batch import Ints, Placement, Rows, SpanBatch, WindowBatch
+
+__all__ = ["FORMS", "SAMPLERS", "draw", "write"]
 
 STEP_TOKENS = 1 << 17
 """Tokens in the windows of one step: arrays of a megabyte, which stay in the processor's cache."""

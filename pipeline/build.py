@@ -43,7 +43,7 @@ class BuildContext:
     """Where an item is built: the data set's folder, the inputs by name, and the recipe."""
 
     dataset: Path
-    sources: dict[str, Path]
+    sources: dict[str, str | Path]
     recipe: dict[str, Any]
 
 

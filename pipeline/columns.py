@@ -17,14 +17,16 @@ from schemas.plan import SourceRange
 
 _BATCH_BYTES = 8 * 2**20
 _MAX_BATCH_ROWS = 1024
-_MAPPED_BYTES = 256 * 2**20
-"""Arrow files above this are mapped: one of their batches could be the whole file."""
+_MAX_HELD_BYTES = 64 * 2**20
+"""Arrow files with a larger record batch are mapped instead of holding it: it could be all."""
 
 _MAX_METADATA_BYTES = 64 * 2**20
 _MAX_ROWS_PER_BYTE = 64
 """More rows than this for a byte of the file are no rows but a damaged count."""
 
 ARROW_MAGIC = b"ARROW1"
+_FIRST_MESSAGE = 8
+"""An Arrow file is its magic, two bytes, and then what a stream holds."""
 
 Row = tuple[int, dict[str, Any]]
 """Number of the row in its file, and the fields it has. Strings are their undecoded bytes."""
@@ -106,7 +108,8 @@ def read_arrow(file: Path, fields: Sequence[str]) -> Iterator[Row]:
     """Every row of an Arrow IPC file or stream, with those `fields`. Raises `UnusableInput`."""
     try:
         size = file.stat().st_size
-        with pa.memory_map(str(file)) if size > _MAPPED_BYTES else pa.OSFile(str(file)) as source:
+        opener = pa.memory_map if _has_large_batch(file, size) else pa.OSFile
+        with opener(str(file)) as source:
             first_row = 0
             for batch in _batches(source):
                 if batch.num_rows > _MAX_ROWS_PER_BYTE * size:
@@ -116,6 +119,23 @@ def read_arrow(file: Path, fields: Sequence[str]) -> Iterator[Row]:
                 first_row += batch.num_rows
     except Exception as error:  # pyarrow raises of every kind on damage
         raise _damaged("damaged_arrow", error) from error
+
+
+def _has_large_batch(file: Path, size: int) -> bool:
+    """True when a record batch has more than `_MAX_HELD_BYTES`; looks at the headers alone.
+
+    True too for a file whose headers are damaged somewhere.
+    """
+    if size <= _MAX_HELD_BYTES:
+        return False
+    with pa.memory_map(str(file)) as source:
+        is_file = source.read(len(ARROW_MAGIC)) == ARROW_MAGIC
+        source.seek(_FIRST_MESSAGE if is_file else 0)
+        try:
+            messages = pa.ipc.MessageReader.open_stream(source)
+            return any(message.body.size > _MAX_HELD_BYTES for message in messages if message.body)
+        except Exception:  # reading it will say what is wrong
+            return True
 
 
 def _batches(source: Any) -> Iterator[Any]:

@@ -1,18 +1,29 @@
 """spans -> sample, compiled: the forms of `assemble.py`, written straight into a row.
 
 Each form fills the four columns of one sample and returns the length of part A. `text` is the
-window's tokens, framed. Columns are narrow and unsigned: what is stored is cut to their type.
+window's tokens, framed; `ignore` is the label of what is not predicted.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiled_cache import helper
+from pipeline.compiled_columns import (
+    PREFIX_LM,
+    Columns,
+    Spans,
+    Text,
+    copy,
+    count_up,
+    fill,
+    fill_front,
+    offset_of,
+    sentinel,
+    write_part_a,
+)
 from pipeline.compiled_draws import (
     NOISE,
-    OFFSET,
     RANDOM_TOKENS,
     REPLACE,
     Ints,
@@ -20,98 +31,7 @@ from pipeline.compiled_draws import (
     bits32_at,
     state_of,
 )
-from pipeline.compiled_spans import Frame
-
-IN_BLANKS, IN_PREFIX, IN_PLACE, NEXT_TOKEN, PREFIX_LM, IN_SENTINELS = range(6)
-"""Codes of the forms, for the field `form` of a rule."""
-
-Text = NDArray[np.int32]
-
-
-class Columns(NamedTuple):
-    """The place of one sample in a row: four arrays of its length."""
-
-    tokens: NDArray[Any]
-    labels: NDArray[Any]
-    positions: NDArray[Any]
-    blocks: NDArray[Any]
-
-
-class Spans(NamedTuple):
-    """The spans of one window in the order of part B, and what is worked out from them."""
-
-    starts: Ints
-    stops: Ints
-    order: Ints
-    """Numbers of the spans in the order of the text."""
-    places: Ints
-    """Place of each span's mask in part A."""
-
-
-@helper
-def copy(target: NDArray[Any], source: NDArray[Any]) -> None:
-    """Write `source` to the front of `target`."""
-    for place in range(len(source)):
-        target[place] = source[place]
-
-
-@helper
-def fill(target: NDArray[Any], value: int) -> None:
-    """Write `value` everywhere."""
-    for place in range(len(target)):
-        target[place] = value
-
-
-@helper
-def count_up(target: NDArray[Any], first: int, step: int) -> None:
-    """Write first, first + step, ..."""
-    for place in range(len(target)):
-        target[place] = first + place * step
-
-
-@helper
-def fill_front(out: Columns, size: int, offset: int, ignore: int) -> None:
-    """Labels, positions and block positions of the first `size` tokens, as in part A."""
-    fill(out.labels[:size], ignore)
-    count_up(out.positions[:size], offset, 1)
-    fill(out.blocks[:size], 0)
-
-
-@helper
-def offset_of(rule: Any, frame: Frame, last_position: int) -> int:
-    """`assemble._offset`."""
-    if not rule["random_positions"]:
-        return 0
-    state = state_of(frame.key, frame.number, OFFSET)
-    return below_at(state, 0, rule["window_tokens"] - last_position)
-
-
-@helper
-def sentinel(rule: Any, number: int) -> int:
-    """The mask of `SpecialTokens.sentinel`; its start token is one more, or the plain one for 0."""
-    return int(rule["plain_mask"] if number == 0 else rule["first_sentinel"] + 2 * (number - 1))
-
-
-@helper
-def write_part_a(text: Text, spans: Spans, rule: Any, out: Columns) -> int:
-    """The tokens of part A and `spans.places`; the length of part A."""
-    place, kept_from = 0, 0
-    for index in range(len(spans.order)):
-        span = spans.order[index]
-        start = spans.starts[span]
-        copy(out.tokens[place:], text[kept_from:start])
-        place += start - kept_from
-        mask = rule["mask"]
-        if rule["form"] == IN_SENTINELS:
-            mask = sentinel(rule, index)
-        elif rule["sentinels"]:
-            mask = sentinel(rule, span)
-        out.tokens[place] = mask
-        spans.places[span] = place
-        place += 1
-        kept_from = spans.stops[span]
-    copy(out.tokens[place:], text[kept_from:])
-    return place + len(text) - kept_from
+from pipeline.compiled_windows import Frame
 
 
 @helper
@@ -122,22 +42,24 @@ def write_blanks(
     boundary = write_part_a(text, spans, rule, out)
     offset = offset_of(rule, frame, boundary - 1)
     fill_front(out, boundary, offset, ignore)
-    at, step = boundary, rule["block_positions"]
-    for span in range(len(spans.starts)):
-        hidden = text[spans.starts[span] : spans.stops[span]]
-        size = len(hidden)
-        position = offset + spans.places[span]
-        out.tokens[at] = rule["start"]
-        if rule["sentinels"]:
-            position = rule["window_tokens"]
-            if span > 0:
-                out.tokens[at] = sentinel(rule, span) + 1
-        copy(out.tokens[at + 1 :], hidden)
-        copy(out.labels[at:], hidden)
-        out.labels[at + size] = rule["end"]
-        fill(out.positions[at : at + size + 1], position)
-        count_up(out.blocks[at : at + size + 1], 1, step)
-        at += size + 1
+    step, span, place, stop = rule["block_positions"], -1, 0, -1
+    token, position, block = 0, 0, 1
+    for at in range(boundary, len(out.tokens)):
+        if place > stop:
+            span += 1
+            place, stop, block = spans.starts[span], spans.stops[span], 1
+            token, position = rule["start"], offset + spans.places[span]
+            if rule["sentinels"]:
+                position = rule["window_tokens"]
+                if span > 0:
+                    token = sentinel(rule, span) + 1
+        out.tokens[at] = token
+        token = int(text[place] if place < stop else rule["end"])
+        out.labels[at] = token
+        out.positions[at] = position
+        out.blocks[at] = block
+        place += 1
+        block += step
     if rule["noisy"]:
         add_noise(spans, rule, frame, out.tokens[boundary:])
     return boundary

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from pipeline.compiled_cache import helper, kernel
-from pipeline.compiled_draws import Ints
-from pipeline.compiled_forms import (
+from pipeline.compiled_columns import (
     IN_BLANKS,
     IN_PLACE,
     IN_PREFIX,
@@ -20,6 +19,9 @@ from pipeline.compiled_forms import (
     copy,
     fill_front,
     offset_of,
+)
+from pipeline.compiled_draws import Ints
+from pipeline.compiled_forms import (
     write_blanks,
     write_in_place,
     write_prefix,
@@ -27,7 +29,7 @@ from pipeline.compiled_forms import (
     write_shifted,
 )
 from pipeline.compiled_marks import Bits, collect, mark
-from pipeline.compiled_spans import Frame, Windows, frame_of
+from pipeline.compiled_windows import Frame, Windows, frame_of
 
 
 class Layout(NamedTuple):
@@ -63,6 +65,47 @@ class Memory(NamedTuple):
     numbers: Ints
     order: Ints
     places: Ints
+
+
+@kernel
+def write(
+    windows: Windows,
+    placed: Placed,
+    rules: Any,
+    specials: Ints,
+    values: NDArray[Any],
+    layout: Layout,
+    memory: Memory,
+) -> int:
+    """Write all samples; -1, or the first window whose sample does not fit in its row."""
+    for index in range(len(windows.lengths)):
+        objective = windows.objectives[index]
+        rule, frame = rules[objective], frame_of(windows, index)
+        inside = slice(placed.edges[index], placed.edges[index + 1])
+        size = size_of(rule, frame.size, inside.stop - inside.start)
+        row, first, place = placed.rows[index], placed.firsts[index], placed.places[index]
+        if not (0 <= row < len(values) and 0 <= first <= layout.row_tokens - size):
+            return index
+        if not 0 <= place < layout.max_samples or too_many(rule, inside.stop - inside.start):
+            return index
+        numbers = values[row]
+        out = Columns(
+            numbers[first : first + size],
+            numbers[layout.labels + first : layout.labels + first + size],
+            numbers[layout.positions + first : layout.positions + first + size],
+            numbers[layout.blocks + first : layout.blocks + first + size],
+        )
+        starts = placed.starts[inside]
+        spans = Spans(
+            starts, placed.stops[inside], in_text_order(starts, frame.size, memory), memory.places
+        )
+        text = framed(windows, index, rule, memory.text)
+        of_rule = specials[rule["first_special"] : rule["stop_special"]]
+        boundary = write_form(text, spans, rule, frame, out, layout.ignore, of_rule)
+        numbers[layout.lengths + place] = size
+        numbers[layout.boundaries + place] = boundary
+        numbers[layout.objectives + place] = objective + 1
+    return -1
 
 
 @helper
@@ -129,44 +172,3 @@ def write_form(
         fill_front(out, len(text), offset_of(rule, frame, len(text) - 1), ignore)
         return write_in_place(text, spans, rule, frame, out, specials)
     return write_shifted(text, spans.starts[0], rule, frame, out, ignore)
-
-
-@kernel
-def write(
-    windows: Windows,
-    placed: Placed,
-    rules: Any,
-    specials: Ints,
-    values: NDArray[Any],
-    layout: Layout,
-    memory: Memory,
-) -> int:
-    """Write all samples; -1, or the first window whose sample does not fit in its row."""
-    for index in range(len(windows.lengths)):
-        objective = windows.objectives[index]
-        rule, frame = rules[objective], frame_of(windows, index)
-        inside = slice(placed.edges[index], placed.edges[index + 1])
-        size = size_of(rule, frame.size, inside.stop - inside.start)
-        row, first, place = placed.rows[index], placed.firsts[index], placed.places[index]
-        if not (0 <= row < len(values) and 0 <= first <= layout.row_tokens - size):
-            return index
-        if not 0 <= place < layout.max_samples or too_many(rule, inside.stop - inside.start):
-            return index
-        numbers = values[row]
-        out = Columns(
-            numbers[first : first + size],
-            numbers[layout.labels + first : layout.labels + first + size],
-            numbers[layout.positions + first : layout.positions + first + size],
-            numbers[layout.blocks + first : layout.blocks + first + size],
-        )
-        starts = placed.starts[inside]
-        spans = Spans(
-            starts, placed.stops[inside], in_text_order(starts, frame.size, memory), memory.places
-        )
-        text = framed(windows, index, rule, memory.text)
-        of_rule = specials[rule["first_special"] : rule["stop_special"]]
-        boundary = write_form(text, spans, rule, frame, out, layout.ignore, of_rule)
-        numbers[layout.lengths + place] = size
-        numbers[layout.boundaries + place] = boundary
-        numbers[layout.objectives + place] = objective + 1
-    return -1

@@ -1,13 +1,12 @@
 """windows -> spans, compiled: the samplers of `spans.py` for one window, and the loop over windows.
 
 Each sampler writes its spans, ascending, to the front of `starts` and `stops` and returns their
-number. They take no memory: what has to be sorted is marked in a tally that is all 0 between uses.
+number.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.compiled_cache import helper, kernel
 from pipeline.compiled_draws import (
@@ -22,37 +21,10 @@ from pipeline.compiled_draws import (
     state_of,
 )
 from pipeline.compiled_marks import Bits, collect, mark
+from pipeline.compiled_windows import Frame, Windows, frame_of
 
 BLANKS, SENTENCES, DOCUMENT, SUFFIX, COMPLETION, TOKENS = range(6)
 """Codes of the samplers, for the field `sampler` of a rule."""
-
-
-class Windows(NamedTuple):
-    """The arrays of a `WindowBatch` that kernels read, with `cls` and `eos` as 0 or 1."""
-
-    tokens: NDArray[np.int32]
-    sentence_ends: Ints
-    offsets: Ints
-    lengths: Ints
-    prompts: Ints
-    first_ends: Ints
-    stop_ends: Ints
-    keys: NDArray[np.uint64]
-    numbers: Ints
-    objectives: Ints
-    cls: int
-    eos: int
-
-
-class Frame(NamedTuple):
-    """One window: its size, maskable range and prompt in tokens, and what keys its draws."""
-
-    size: int
-    first: int
-    last: int
-    prompt: int
-    key: np.uint64
-    number: int
 
 
 class Scratch(NamedTuple):
@@ -62,6 +34,44 @@ class Scratch(NamedTuple):
     tally: Ints
     order: Ints
     edges: Ints
+
+
+@kernel
+def draw(
+    windows: Windows,
+    rules: Any,
+    thresholds: Ints,
+    spans: tuple[Ints, Ints],
+    scratch: Scratch,
+    shuffle_spans: bool,
+) -> Ints:
+    """Write the spans of all windows to the front of `spans`; (w + 1,) their edges.
+
+    `spans` must have room for the sum over windows of `compiled.most_spans`.
+    """
+    edges = np.zeros(len(windows.lengths) + 1, np.int64)
+    for index in range(len(windows.lengths)):
+        frame, objective = frame_of(windows, index), windows.objectives[index]
+        rule, at = rules[objective], edges[index]
+        free = spans[0][at:], spans[1][at:]
+        target = max(1, int(rule["mask_ratio"] * frame.size))
+        count = 1
+        if rule["sampler"] == BLANKS:
+            count = sample_blanks(frame, rule, thresholds[objective], free, scratch)
+        elif rule["sampler"] == SENTENCES:
+            inside = windows.sentence_ends[windows.first_ends[index] : windows.stop_ends[index]]
+            ends = inside - (windows.offsets[index] - windows.cls)
+            count = sample_sentences(frame, target, ends, free, scratch)
+        elif rule["sampler"] == TOKENS:
+            count = sample_tokens(frame, target, free, scratch)
+        else:
+            free[0][0], free[1][0] = one_span(frame, rule)
+        if shuffle_spans and rule["is_shuffled"]:
+            order = state_of(frame.key, frame.number, ORDER)
+            shuffle(order, free[0][:count])
+            shuffle(order, free[1][:count])
+        edges[index + 1] = at + count
+    return edges
 
 
 @helper
@@ -187,55 +197,3 @@ def one_span(frame: Frame, rule: Any) -> tuple[int, int]:
     places = state_of(frame.key, frame.number, PLACES)
     start = frame.first + below_at(places, 0, maskable - length + 1)
     return start, start + length
-
-
-@helper
-def frame_of(windows: Windows, index: int) -> Frame:
-    """Window `index`."""
-    length, first = windows.lengths[index], windows.cls + windows.prompts[index]
-    return Frame(
-        windows.cls + length + windows.eos,
-        first,
-        windows.cls + length,
-        windows.prompts[index],
-        windows.keys[index],
-        windows.numbers[index],
-    )
-
-
-@kernel
-def draw(
-    windows: Windows,
-    rules: Any,
-    thresholds: Ints,
-    spans: tuple[Ints, Ints],
-    scratch: Scratch,
-    shuffle_spans: bool,
-) -> Ints:
-    """Write the spans of all windows to the front of `spans`; (w + 1,) their edges.
-
-    `spans` must have room for the sum over windows of `compiled.most_spans`.
-    """
-    edges = np.zeros(len(windows.lengths) + 1, np.int64)
-    for index in range(len(windows.lengths)):
-        frame, objective = frame_of(windows, index), windows.objectives[index]
-        rule, at = rules[objective], edges[index]
-        free = spans[0][at:], spans[1][at:]
-        target = max(1, int(rule["mask_ratio"] * frame.size))
-        count = 1
-        if rule["sampler"] == BLANKS:
-            count = sample_blanks(frame, rule, thresholds[objective], free, scratch)
-        elif rule["sampler"] == SENTENCES:
-            inside = windows.sentence_ends[windows.first_ends[index] : windows.stop_ends[index]]
-            ends = inside - (windows.offsets[index] - windows.cls)
-            count = sample_sentences(frame, target, ends, free, scratch)
-        elif rule["sampler"] == TOKENS:
-            count = sample_tokens(frame, target, free, scratch)
-        else:
-            free[0][0], free[1][0] = one_span(frame, rule)
-        if shuffle_spans and rule["is_shuffled"]:
-            order = state_of(frame.key, frame.number, ORDER)
-            shuffle(order, free[0][:count])
-            shuffle(order, free[1][:count])
-        edges[index + 1] = at + count
-    return edges

@@ -40,7 +40,7 @@ class ByteStream(Protocol):
     """What readers need of an input."""
 
     def read(self, size: int, /) -> bytes:
-        """Exactly `size` bytes, fewer only at the end; `UnusableInput` where damage begins."""
+        """`size` bytes, fewer at the end and before damage; `UnusableInput` where that begins."""
 
 
 def compression_of(head: bytes) -> str:

@@ -4,7 +4,7 @@ Stands between `window_batch.py` and `laws.py`. Everything is read off the spans
 what is checked is what was drawn, by whichever engine.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -33,12 +33,17 @@ class Drawn:
     stops: Ints
 
     @classmethod
-    def of(cls, windows: WindowBatch, spans: SpanBatch) -> "Drawn":
-        """The spans put in the order of the text."""
-        counts = spans.counts
-        owners = np.repeat(np.arange(len(counts)), counts)
-        order = np.lexsort((spans.starts, owners))
-        return cls(windows, counts, spans.starts[order], spans.stops[order])
+    def of(cls, windows: WindowBatch, spans: SpanBatch, chosen: Ints) -> "Drawn":
+        """The windows of the indices `chosen`, their spans put in the order of the text."""
+        whole = ("tokens", "sentence_ends", "cls", "eos")
+        names = [name for name in WindowBatch.__slots__ if name not in whole]
+        own = replace(windows, **{name: getattr(windows, name)[chosen] for name in names})
+        counts = spans.counts[chosen]
+        before = np.cumsum(counts) - counts
+        flat = np.arange(counts.sum()) + np.repeat(spans.edges[chosen] - before, counts)
+        starts, stops = spans.starts[flat], spans.stops[flat]
+        order = np.lexsort((starts, np.repeat(np.arange(len(counts)), counts)))
+        return cls(own, counts, starts[order], stops[order])
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -110,7 +115,7 @@ class Drawn:
 
     def has_only(self, spans: Bools) -> Bools:
         """(w,) True where `spans` (s,) is true for every span of the window."""
-        return self.how_many(~spans) == 0
+        return np.asarray(self.how_many(~spans) == 0)
 
     def how_many(self, spans: Bools) -> Ints:
         """(w,) Spans of each window for which `spans` (s,) is true."""

@@ -9,15 +9,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xxhash
 
 from pipeline.document_table import duplicate_error, read_documents_table
 from pipeline.documents import SHOWN_CASES, BadInput, bad_ratio_error
+from pipeline.findings import check_laws, manifest_statistics, sum_statistics
 from pipeline.table import write_table
 from pipeline.tools import row_format_of
+from schemas.build_config import BuildConfig
+from schemas.config import parse_config
 from schemas.errors import DatasetError
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
 from schemas.plan import Plan, WorkItem
@@ -56,9 +58,10 @@ def finish_dataset(dataset: Path, plan: Plan, max_bad_ratio: float) -> Manifest:
     """Check the records of all items as a whole and write table and manifest.
 
     Raises `InputError` for an id in two documents or too much unusable input, `DatasetError` when
-    an item is not built or nothing was left to train on.
+    an item is not built, an objective does not follow its law or nothing was left to train on.
     """
     built = list(_built(dataset, plan))
+    config = parse_config(BuildConfig, plan.recipe["build"], "recipe")
     counts = _sum_counts(built)
     _check_bad_ratio(dataset, counts, max_bad_ratio)
     _check_ids(dataset, built)
@@ -70,6 +73,8 @@ def finish_dataset(dataset: Path, plan: Plan, max_bad_ratio: float) -> Manifest:
             f"{dataset}: no training rows; documents read and dropped: {json.dumps(counts)}; "
             "give more text, or lower build.heldout_ratio"
         )
+    statistics = sum_statistics([record for _, record in built])
+    check_laws(dataset, statistics, config)
     table, blocks = write_table(dataset / TABLE_NAME, entries)
     manifest = Manifest(
         recipe_digest=plan.recipe_digest,
@@ -80,7 +85,7 @@ def finish_dataset(dataset: Path, plan: Plan, max_bad_ratio: float) -> Manifest:
         table=table,
         table_blocks=tuple(blocks),
         counts=counts,
-        statistics=_statistics(counts, plan.recipe, rows),
+        statistics=manifest_statistics(counts, statistics, config, rows),
     )
     commit_text(dataset / MANIFEST_NAME, manifest.to_json())
     return manifest
@@ -178,38 +183,3 @@ def _count_identical(dataset: Path, built: Sequence[Built]) -> int:
     ]
     every = np.concatenate(hashes)
     return len(every) - len(np.unique(every))
-
-
-def _statistics(
-    counts: dict[str, int], recipe: dict[str, Any], rows: dict[str, int]
-) -> dict[str, Any]:
-    """Per split and objective: share asked for and found, coverage, and how full rows are."""
-    shares = {name: part["share"] for name, part in recipe["build"]["objective"].items()}
-    return {
-        split: _split_statistics(split, counts, shares, rows[split] * recipe["build"]["row_tokens"])
-        for split in SPLITS
-        if rows[split]
-    }
-
-
-def _split_statistics(
-    split: str, counts: dict[str, int], shares: dict[str, float], capacity: int
-) -> dict[str, Any]:
-    def count(name: str, what: str) -> int:
-        return counts.get(f"{split}.{name}.{what}", 0)
-
-    samples = sum(count(name, "samples") for name in shares)
-    tokens = sum(count(n, "part_a_tokens") + count(n, "part_b_tokens") for n in shares)
-    objectives = {
-        name: {
-            "share_asked": round(share / sum(shares.values()), 6),
-            "share": round(count(name, "samples") / samples, 6),
-            "masked_ratio": round(count(name, "masked_tokens") / count(name, "window_tokens"), 6),
-            "mean_span_tokens": round(count(name, "masked_tokens") / count(name, "spans"), 6)
-            if count(name, "spans")
-            else None,
-        }
-        for name, share in sorted(shares.items())
-        if count(name, "samples")
-    }
-    return {"samples": samples, "fill": round(tokens / capacity, 6), "objectives": objectives}

@@ -49,15 +49,18 @@ def parse_object(text: str) -> dict[str, Any]:
 
 
 class JoinedStream:
-    """Bytes already read, then the rest of a stream."""
+    """Bytes already read, then the rest of a stream; no read goes over the joint.
+
+    So what was read is not lost when the rest turns out to be damaged.
+    """
 
     def __init__(self, head: bytes, rest: ByteStream) -> None:
         self._head, self._rest = head, rest
 
     def read(self, size: int, /) -> bytes:
-        """As `ByteStream` says."""
+        """As `ByteStream` says, apart from the joint."""
         out, self._head = self._head[:size], self._head[size:]
-        return out + self._rest.read(size - len(out)) if len(out) < size else out
+        return out or self._rest.read(size)
 
 
 class Utf8Stream:

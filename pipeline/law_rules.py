@@ -21,12 +21,12 @@ def keep_short_spans(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     is_neighbour = drawn.owners[1:] == drawn.owners[:-1]
     gaps[1:] = ~is_neighbour | (drawn.starts[1:] > drawn.stops[:-1])
     is_allowed = gaps & (drawn.lengths <= objective.max_span_tokens)
-    target, single = drawn.targets(objective), (drawn.counts == 1)
+    target = drawn.targets(objective)
     room = drawn.maskable - drawn.hidden - drawn.counts
-    is_covered = (drawn.hidden >= target) | (room < 1)
+    is_covered = np.asarray((drawn.hidden >= target) | (room < 1))
     if objective.single_span_ratio > 0:
-        is_covered |= single
-    is_needed = drawn.hidden - drawn.longest < target
+        is_covered |= drawn.counts == 1
+    is_needed: Bools = drawn.hidden - drawn.longest < target
     return drawn.has_only(is_allowed & _in_text(drawn)) & is_covered & is_needed
 
 
@@ -35,40 +35,42 @@ def keep_sentences(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     numbers, edges = sentence_numbers(drawn), sentence_edges(drawn)
     target = drawn.targets(objective)
     is_whole = (edges[0] == drawn.starts) & (edges[1] == drawn.stops) & (numbers >= 0)
-    is_covered = (drawn.hidden >= target) | (drawn.hidden == drawn.maskable)
-    is_needed = drawn.hidden - drawn.longest < target
+    is_covered = np.asarray((drawn.hidden >= target) | (drawn.hidden == drawn.maskable))
+    is_needed: Bools = drawn.hidden - drawn.longest < target
     return drawn.has_only(is_whole) & is_covered & is_needed
 
 
 def keep_document(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     """One span inside the text, of `min_span_ratio` of the window at least."""
     is_single = (drawn.counts == 1) & drawn.has_only(_in_text(drawn))
-    return is_single & (drawn.hidden >= shortest_document(drawn, objective))
+    return np.asarray(is_single & (drawn.hidden >= shortest_document(drawn, objective)))
 
 
 def keep_suffix(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     """One span up to the window's end, within the bounds of `suffix_bounds`."""
     shortest, longest = suffix_bounds(drawn, objective)
-    is_within = (shortest <= drawn.hidden) & (drawn.hidden <= longest)
+    is_within: Bools = (shortest <= drawn.hidden) & (drawn.hidden <= longest)
     return _ends_window(drawn) & is_within
 
 
 def keep_completion(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     """One span: everything behind [CLS] and the prompt, and never the window's first token."""
     start = np.maximum(drawn.first, 1)
-    return _ends_window(drawn) & (drawn.hidden == drawn.sizes - start)
+    is_all: Bools = drawn.hidden == drawn.sizes - start
+    return _ends_window(drawn) & is_all
 
 
 def keep_tokens(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     """Single tokens of the text: the target exactly, or all but one."""
     count = np.minimum(drawn.targets(objective), np.maximum(1, drawn.maskable - 1))
-    return drawn.has_only(_in_text(drawn) & (drawn.lengths == 1)) & (drawn.counts == count)
+    is_exact: Bools = drawn.counts == count
+    return drawn.has_only(_in_text(drawn) & (drawn.lengths == 1)) & is_exact
 
 
 def shortest_document(drawn: Drawn, objective: ObjectiveConfig) -> Ints:
     """(w,) Shortest span of the document objective."""
     ratio = (objective.min_span_ratio * drawn.sizes).astype(np.int64)
-    return np.minimum(np.maximum(1, ratio), drawn.maskable)
+    return np.asarray(np.minimum(np.maximum(1, ratio), drawn.maskable))
 
 
 def suffix_bounds(drawn: Drawn, objective: ObjectiveConfig) -> tuple[Ints, Ints]:
@@ -85,7 +87,7 @@ def num_sentences(drawn: Drawn) -> Ints:
     number = windows.stop_ends - windows.first_ends
     last_end = np.append(windows.sentence_ends, -1)[windows.stop_ends - 1]
     ends_inside = (number > 0) & (last_end == windows.offsets + windows.lengths)
-    return number + ~ends_inside
+    return np.asarray(number + ~ends_inside)
 
 
 def sentence_numbers(drawn: Drawn) -> Ints:
@@ -110,9 +112,11 @@ def sentence_edges(drawn: Drawn) -> tuple[Ints, Ints]:
 
 def _in_text(drawn: Drawn) -> Bools:
     """(s,) True for spans within the text that may be hidden."""
-    return (drawn.first[drawn.owners] <= drawn.starts) & (drawn.stops <= drawn.last[drawn.owners])
+    first, last = drawn.first[drawn.owners], drawn.last[drawn.owners]
+    return np.asarray((first <= drawn.starts) & (drawn.stops <= last))
 
 
 def _ends_window(drawn: Drawn) -> Bools:
     """(w,) True for one span that reaches the window's end."""
-    return (drawn.counts == 1) & drawn.has_only(drawn.stops == drawn.sizes[drawn.owners])
+    is_last = drawn.stops == drawn.sizes[drawn.owners]
+    return np.asarray((drawn.counts == 1) & drawn.has_only(is_last))

@@ -8,31 +8,26 @@ expectation.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
-from math import ceil, log
 from typing import NamedTuple
 
 import numpy as np
 
 from pipeline import law_rules
 from pipeline.drawn import Bools, Drawn
+from pipeline.length_laws import (
+    LENGTH_BINS,
+    UNIT,
+    bin_probabilities,
+    is_unconditional,
+    law_of,
+    length_bins,
+)
 from pipeline.randomness import length_thresholds, threshold
 from pipeline.window_batch import Ints
 from schemas.build_config import ObjectiveConfig
 
-UNIT = 1 << 32
-"""One observation."""
-
 PARTS = 16
 """Equal parts that a uniform law's range is cut into."""
-
-LENGTH_BINS = np.array(
-    [*range(1, 65), *(first << shift for shift in range(14) for first in (65, 97))], np.int64
-)
-"""First value of each bin of lengths and counts: exact up to 64, then two bins to a doubling."""
-
-_RARE = 1e-6
-_GRID = 1 << 10
 
 
 class Tally(NamedTuple):
@@ -55,11 +50,6 @@ class Law:
     )
 
 
-def length_bins(values: Ints) -> Ints:
-    """Bin of each value >= 1."""
-    return np.searchsorted(LENGTH_BINS, values, side="right") - 1
-
-
 def span_lengths(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
     """Lengths follow `length_thresholds` in windows where shortening is no matter.
 
@@ -69,7 +59,7 @@ def span_lengths(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
     chosen = is_unconditional(drawn, objective)
     lengths = drawn.lengths[chosen[drawn.owners]]
     observed = np.bincount(length_bins(lengths), minlength=len(LENGTH_BINS)) * UNIT
-    return Tally(int(chosen.sum()), observed, len(lengths) * _length_law(*_law_of(objective)))
+    return Tally(int(chosen.sum()), observed, len(lengths) * bin_probabilities(*law_of(objective)))
 
 
 def single_spans(drawn: Drawn, objective: ObjectiveConfig) -> Tally | None:
@@ -77,7 +67,7 @@ def single_spans(drawn: Drawn, objective: ObjectiveConfig) -> Tally | None:
     if not objective.single_span_ratio:
         return None
     chosen = is_unconditional(drawn, objective)
-    below = np.array([0, *length_thresholds(*_law_of(objective))], np.int64)
+    below = np.array([0, *length_thresholds(*law_of(objective))], np.int64)
     targets = drawn.targets(objective)[chosen]
     enough = UNIT - below[np.minimum(targets - 1, len(below) - 1)]
     single = threshold(objective.single_span_ratio)
@@ -135,19 +125,7 @@ def first_sentences(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
     return _uniform(drawn, law_rules.sentence_numbers(drawn), number, weights)
 
 
-def is_unconditional(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
-    """(w,) True where at most one window in 10,000 has a length that is shortened."""
-    far, lines = _reach(*_law_of(objective))
-    others = drawn.targets(objective) - 1
-    spans = others
-    for first, slope in lines:
-        spans = np.minimum(spans, (first + slope * others) // _GRID + 1)
-    return (drawn.maskable >= others + np.maximum(spans, 1) + far) & ~drawn.is_short
-
-
-def _uniform(
-    drawn: Drawn, values: Ints, ranges: Ints, weights: Ints | None = None
-) -> Tally:
+def _uniform(drawn: Drawn, values: Ints, ranges: Ints, weights: Ints | None = None) -> Tally:
     """`values` (s,) uniform on 0..ranges - 1 (w,), in `PARTS` equal parts, exact in each window.
 
     With `weights` (s,), in units, each window is one observation. Windows without a choice are
@@ -166,41 +144,10 @@ def _uniform(
     return Tally(len(times), observed, times @ shares)
 
 
-def _law_of(objective: ObjectiveConfig) -> tuple[str, float, int]:
-    return objective.span_lengths, objective.mean_span_tokens, objective.max_span_tokens
-
-
-@lru_cache(maxsize=64)
-def _length_law(law: str, mean: float, max_value: int) -> Ints:
-    """Probability of each of `LENGTH_BINS` in units."""
-    single = np.diff([0, *length_thresholds(law, mean, max_value)])
-    bins = length_bins(np.arange(1, max_value + 1))
-    probabilities = np.zeros(len(LENGTH_BINS), np.int64)
-    np.add.at(probabilities, bins, single)
-    return probabilities
-
-
-@lru_cache(maxsize=64)
-def _reach(law: str, mean: float, max_value: int) -> tuple[int, list[tuple[int, int]]]:
-    """(length that one span in a million exceeds, lines that bound the number of spans).
-
-    A line (a, b) says: with probability 1 - 1e-6, at most (a + b t) / 1024 + 1 lengths are drawn
-    before their sum exceeds t (Chernoff's bound for x in 0..1: E[x^length]^k x^-t). Rounded up to a
-    grid, so that it is the same on every machine.
-    """
-    chances = np.diff([0, *length_thresholds(law, mean, max_value)]) / UNIT
-    beyond = 1 - np.cumsum(chances)
-    far = int(np.argmax(beyond <= _RARE)) + 1
-    lines = []
-    for x in (0.95, 0.9, 0.8, 0.7, 0.5, 0.3):
-        rate = -log(float(chances @ np.power(x, np.arange(1, max_value + 1))))
-        lines.append((ceil(-log(_RARE) / rate * _GRID), ceil(-log(x) / rate * _GRID)))
-    return far, lines
-
-
-_SHORT_SPANS = {"span_lengths": span_lengths, "places": short_span_places}
-
-SHORT_SPANS = Law(law_rules.keep_short_spans, {**_SHORT_SPANS, "single_spans": single_spans})
+SHORT_SPANS = Law(
+    law_rules.keep_short_spans,
+    {"span_lengths": span_lengths, "places": short_span_places, "single_spans": single_spans},
+)
 SENTENCES = Law(law_rules.keep_sentences, {"first_sentences": first_sentences})
 DOCUMENT = Law(
     law_rules.keep_document, {"span_lengths": document_lengths, "places": document_places}

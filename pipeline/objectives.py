@@ -18,6 +18,7 @@ from pipeline.assemble import (
     assemble_prefix_lm,
     assemble_sentinels,
 )
+from pipeline.laws import COMPLETION, DOCUMENT, SENTENCES, SHORT_SPANS, SUFFIX, TOKENS, Law
 from pipeline.randomness import Draws, Stream
 from pipeline.restore import (
     Restored,
@@ -99,24 +100,29 @@ SENTINELS = Form(
 
 @dataclass(frozen=True)
 class Objective:
-    """One line of the table; `has_one_span` tells bounds on the sample's length."""
+    """One line of the table; `has_one_span` tells bounds on the sample's length.
+
+    Spans are checked against `law` while a data set is built; without one nothing is checked but
+    that they do not overlap, and the summary says so.
+    """
 
     sample: SpanSampler
     form: Form
     has_one_span: bool = False
+    law: Law | None = None
 
 
 OBJECTIVES: dict[str, Objective] = {
-    "blank": Objective(sample_blanks, BLANKS),
-    "sentence": Objective(sample_sentences, BLANKS),
-    "document": Objective(sample_document, BLANKS, has_one_span=True),
-    "prefix": Objective(sample_suffix, PREFIX, has_one_span=True),
-    "instruction": Objective(sample_completion, PREFIX, has_one_span=True),
-    "masked_lm": Objective(sample_blanks, IN_PLACE),
-    "masked_tokens": Objective(sample_tokens, IN_PLACE),
-    "causal_lm": Objective(sample_completion, NEXT_TOKEN, has_one_span=True),
-    "prefix_lm": Objective(sample_suffix, PREFIX_LM, has_one_span=True),
-    "sentinel_spans": Objective(sample_blanks, SENTINELS),
+    "blank": Objective(sample_blanks, BLANKS, law=SHORT_SPANS),
+    "sentence": Objective(sample_sentences, BLANKS, law=SENTENCES),
+    "document": Objective(sample_document, BLANKS, has_one_span=True, law=DOCUMENT),
+    "prefix": Objective(sample_suffix, PREFIX, has_one_span=True, law=SUFFIX),
+    "instruction": Objective(sample_completion, PREFIX, has_one_span=True, law=COMPLETION),
+    "masked_lm": Objective(sample_blanks, IN_PLACE, law=SHORT_SPANS),
+    "masked_tokens": Objective(sample_tokens, IN_PLACE, law=TOKENS),
+    "causal_lm": Objective(sample_completion, NEXT_TOKEN, has_one_span=True, law=COMPLETION),
+    "prefix_lm": Objective(sample_suffix, PREFIX_LM, has_one_span=True, law=SUFFIX),
+    "sentinel_spans": Objective(sample_blanks, SENTINELS, law=SHORT_SPANS),
 }
 """Kind of an objective -> its line."""
 

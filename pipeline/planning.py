@@ -34,7 +34,7 @@ __all__ = [
     "recipe_libraries",
 ]
 
-RECIPE_LIBRARIES = ("nltk", "sentencepiece", "pyarrow")
+RECIPE_LIBRARIES = ("nltk", "sentencepiece", "tokenizers", "pyarrow")
 """Libraries whose version can change bytes; the recipe holds their major and minor version."""
 
 _NOT_IN_RECIPE = ("passes", "item_bytes", "max_bad_ratio", "tokenizer", "splitter")

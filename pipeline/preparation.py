@@ -12,7 +12,7 @@ import xxhash
 
 from pipeline.documents import Document, is_heldout, read_documents
 from pipeline.sentences import TRAINING_CHARACTERS, Splitter, load_splitter, train_splitter
-from pipeline.tokens import Tokenizer, load_tokenizer, train_tokenizer
+from pipeline.tokens import Tokenizer, cut_units, load_tokenizer, train_tokenizer
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange
@@ -51,16 +51,16 @@ def sample_texts(
 def prepare_splitter(texts: Sequence[str], config: BuildConfig) -> Splitter:
     """The splitter that `config.splitter` names, or one trained on `texts`."""
     if config.splitter != "train":
-        return load_splitter(config.splitter)
-    return train_splitter(_limited(texts, TRAINING_CHARACTERS))
+        return load_splitter(config.splitter, by=config.splitter_by)
+    return train_splitter(_limited(texts, TRAINING_CHARACTERS), by=config.splitter_by)
 
 
 def prepare_tokenizer(texts: Sequence[str], splitter: Splitter, config: BuildConfig) -> Tokenizer:
     """The tokenizer at `config.tokenizer.path`, or one trained on the sentences of `texts`."""
     if config.tokenizer.path:
-        return load_tokenizer(Path(config.tokenizer.path))
-    sentences = (text[start:stop] for text in texts for start, stop in splitter.spans(text))
-    return train_tokenizer(sentences, config.tokenizer)
+        return load_tokenizer(Path(config.tokenizer.path), config.tokenizer)
+    units = (unit for text in texts for unit in cut_units(text, splitter.spans(text), " "))
+    return train_tokenizer(units, config.tokenizer)
 
 
 def _training_documents(

@@ -11,22 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.mixing import ObjectiveMix
-from pipeline.objectives import OBJECTIVES
 from pipeline.randomness import document_key
 from pipeline.rows import SplitWriter
+from pipeline.statistics import SplitStatistics
 from pipeline.text import TokenBatch
 from pipeline.tools import Tools
-from pipeline.window_batch import Ints, SpanBatch, WindowBatch
 from pipeline.windows import WindowCutter
 from schemas.plan import WorkItem
-from schemas.record import ShardFile
+from schemas.record import ObjectiveStatistics, ShardFile
 
 
 class SplitBuilder:
-    """Builds one split (`names` = item, split) of an item in `dataset`; counts go to `counts`.
+    """Builds one split (`names` = item, split) of an item in `dataset`.
 
-    Counts are `<split>.<what>` and `<split>.<objective>.<what>`; tokens of part B include start
-    tokens, hidden tokens do not.
+    Counts go to `counts` as `<split>.<what>` and `<split>.<objective>.<what>`.
     """
 
     def __init__(
@@ -44,6 +42,8 @@ class SplitBuilder:
             dataset, names, tools.config, tools.rules, tools.row_format, tools.engine
         )
         self._writer = stack.enter_context(writer)
+        objectives = tools.row_format.objectives
+        self._statistics = SplitStatistics(self._split, tools.rules, objectives, counts)
 
     def add(self, batch: TokenBatch, chosen: Sequence[int], numbers: Sequence[int]) -> None:
         """Add the documents `chosen` of `batch`, which the item's table calls `numbers`."""
@@ -59,7 +59,7 @@ class SplitBuilder:
         self._counts[f"{self._split}.document_tokens"] += int(tokens.sum())
         windows = self._cutter.cut(batch, chosen, numbers, keys)
         spans = self._tools.engine.draw(windows, self._tools.rules, config.shuffle_spans)
-        self._writer.add(windows, spans, self._count(windows, spans))
+        self._writer.add(windows, spans, self._statistics.add(windows, spans))
 
     def finish(self) -> int:
         """Write what is still open; returns the rows of the split."""
@@ -71,26 +71,7 @@ class SplitBuilder:
         """The finished shards."""
         return self._writer.shards
 
-    def _count(self, windows: WindowBatch, spans: SpanBatch) -> Ints:
-        """Count the samples by objective; returns their sizes (w,) in tokens."""
-        sizes = np.zeros(len(windows), np.int64)
-        hidden = spans.hidden
-        for index, rules in enumerate(self._tools.rules):
-            own = windows.objectives == index
-            if not own.any():
-                continue
-            form = OBJECTIVES[rules.objective.kind].form
-            framed, number, masked = windows.sizes[own], spans.counts[own], hidden[own]
-            sizes[own] = form.size(framed, number)
-            part_b = form.part_b(framed, number, masked)
-            prefix = f"{self._split}.{self._tools.row_format.objectives[index]}"
-            for what, values in (
-                ("spans", number),
-                ("window_tokens", framed),
-                ("part_a_tokens", sizes[own] - part_b),
-                ("part_b_tokens", part_b),
-                ("masked_tokens", masked),
-            ):
-                self._counts[f"{prefix}.{what}"] += int(values.sum())
-            self._counts[f"{prefix}.samples"] += int(own.sum())
-        return sizes
+    @property
+    def statistics(self) -> dict[str, ObjectiveStatistics]:
+        """Objective -> what was found in its windows."""
+        return self._statistics.to_record()

@@ -74,7 +74,8 @@ class _Sample:
 
     def _text(self, member: TarMember, kind: str) -> Iterator[Read]:
         if kind == TEXT:
-            self._maker.tally[TAR_METADATA] += len(self._waiting)
+            if self._waiting:
+                self._maker.tally[TAR_METADATA] += len(self._waiting)
             self._waiting, self._has_text = [], True
         yield from self.finish()
         yield from _documents(member, kind, member.data, self._maker)

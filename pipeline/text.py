@@ -56,7 +56,7 @@ def _encode(documents: list[Document], splitter: Splitter, tokenizer: Tokenizer)
     for document in documents:
         for text, opening in _parts(document, tokenizer.opening):
             if text:
-                units += cut_units(text, splitter.spans(text), opening)
+                units += cut_units(text, splitter.spans(text, document.language), opening)
             stops.append(len(units))
     tokens, counts = tokenizer.encode(units)
     ends = np.concatenate(([0], np.cumsum(counts)))

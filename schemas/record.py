@@ -3,7 +3,7 @@
 Written last by `pipeline/build.py`; an item without a record has not been built.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,12 +34,55 @@ class ShardFile:
 
 
 @dataclass(frozen=True)
+class Histograms:
+    """`windows` windows: their spans by length, themselves by spans and by coverage.
+
+    Lengths and numbers of spans are in `laws.LENGTH_BINS`, coverage (hidden tokens over all) in
+    twenty parts. Empty bins at the end may be left out.
+    """
+
+    windows: int
+    span_lengths: tuple[int, ...]
+    spans_per_window: tuple[int, ...]
+    coverage: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TallySums:
+    """What `windows` windows gave for one law, by bin, in units of 2**-32 of an observation."""
+
+    windows: int
+    observed: tuple[int, ...]
+    expected: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ObjectiveStatistics:
+    """One objective in one split: its windows, those too short for a law, and the law's tallies."""
+
+    lawful: Histograms
+    short: Histograms
+    tallies: dict[str, TallySums]
+
+    @classmethod
+    def from_mapping(cls, content: dict[str, Any]) -> Self:
+        """Inverse of `dataclasses.asdict` after a trip through JSON."""
+        lawful, short = (Histograms(**_tuples(content[name])) for name in ("lawful", "short"))
+        tallies = {name: TallySums(**_tuples(sums)) for name, sums in content["tallies"].items()}
+        return cls(lawful, short, tallies)
+
+
+Statistics = dict[str, dict[str, ObjectiveStatistics]]
+"""Split -> objective -> what was found."""
+
+
+@dataclass(frozen=True)
 class ItemRecord:
     """What one work item wrote and counted.
 
     `counts` is flat: `documents`, `documents.dropped.<reason>`, `bad.<reason>`,
-    `<split>.windows.dropped.<reason>`, `<split>.<objective>.<what>`, ... Counts of items add up to
-    those of the data set.
+    `<split>.windows.dropped.<reason>`, `<split>.<objective>.<what>`, ... Counts and statistics of
+    items add up to those of the data set; they are integers, so that the order is no matter.
     """
 
     item: str
@@ -48,6 +91,7 @@ class ItemRecord:
     shards: tuple[ShardFile, ...]
     documents: FileHashes
     counts: Counts
+    statistics: Statistics = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Sealed text: the same item gives the same bytes."""
@@ -76,4 +120,17 @@ class ItemRecord:
             ),
             documents=FileHashes.from_mapping(content["documents"]),
             counts=content["counts"],
+            statistics={
+                split: {
+                    name: ObjectiveStatistics.from_mapping(found)
+                    for name, found in objectives.items()
+                }
+                for split, objectives in content["statistics"].items()
+            },
         )
+
+
+def _tuples(content: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
+    }

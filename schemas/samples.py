@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from schemas.errors import DatasetError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of rows, shards, records, plan and manifest; CHANGELOG.md marks every change."""
 
 ORIGIN_COLUMNS = ("document", "window", "start", "stop")

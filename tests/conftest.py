@@ -10,7 +10,7 @@ from hypothesis import settings
 
 from jobs.build import BuildRequest, build_dataset
 from pipeline.sentences import Splitter, train_splitter
-from pipeline.tokens import Tokenizer, train_tokenizer
+from pipeline.tokens import Tokenizer, cut_units, train_tokenizer
 from schemas.build_config import BuildConfig, TokenizerConfig
 from tests.corpus import SHARED, NoProgress, small_config
 
@@ -61,8 +61,8 @@ def splitter(texts: list[str]) -> Splitter:
 @pytest.fixture(scope="session")
 def tokenizer(texts: list[str], splitter: Splitter) -> Tokenizer:
     """A vocabulary of at most 500 pieces, trained on `texts`."""
-    sentences = [text[a:b] for text in texts for a, b in splitter.spans(text)]
-    return train_tokenizer(sentences, TokenizerConfig(vocab_size=500))
+    units = [unit for text in texts for unit in cut_units(text, splitter.spans(text), " ")]
+    return train_tokenizer(units, TokenizerConfig(vocab_size=500))
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,27 @@ def test_any_bytes_in_any_encoding_are_read_or_counted(tmp_path: Path, encoding:
             assert all(isinstance(one, Document) or one.reason in REASONS for one in found)
 
 
+CUT_SHORT = ("x.jsonl.gz", "x.jsonl.zst", "x.jsonl.bz2", "x.txt.xz", "stream.arrow", "x.tar.gz")
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", CUT_SHORT)
+def test_what_precedes_a_cut_is_read_and_the_rest_is_one_case(tmp_path: Path, name: str) -> None:
+    write, keys = FORMATS[name]
+    config, random = BuildConfig(**keys), np.random.default_rng(len(name))
+    content = write(ROWS)
+    whole = read(tmp_path / name, content, config)
+    most = 0
+    for _ in range(MUTANTS // 5):
+        cut = int(random.integers(8, len(content) - 8))
+        *found, bad = read(tmp_path / name, content[:cut], config)
+        assert found == whole[: len(found)]
+        assert isinstance(bad, BadInput)
+        assert bad.reason.startswith("damaged_") or len(found) == len(whole)
+        most = max(most, len(found))
+    assert most > len(ROWS) // 2 or name.endswith((".bz2", ".zst"))
+
+
 @pytest.mark.fault
 def test_most_damage_costs_little(tmp_path: Path) -> None:
     """A flipped bit of a JSONL costs at most the lines that it touches."""

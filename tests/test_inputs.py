@@ -1,11 +1,15 @@
 """Inputs: found and named, cut at document boundaries by bytes, identified by content."""
 
 import codecs
+import functools
 import gzip
+import http.server
 import itertools
 import json
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -303,6 +307,36 @@ def test_a_fetched_range_leaves_no_file_behind(
     assert len(list(tmp_path.iterdir())) == 1
     reads.close()  # type: ignore[attr-defined]
     assert list(tmp_path.iterdir()) == []
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Offers whole files and no parts of them."""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_server_without_parts_of_files_is_read_whole(tmp_path: Path, web: str) -> None:
+    rows = [{"text": f"text {number}"} for number in range(100)]
+    for name, content in (("x.jsonl", jsonl(rows)), ("x.parquet", parquet_bytes(rows))):
+        (tmp_path / name).write_bytes(content)
+        inputs = find_inputs([f"{web}/{name}?download=true"], OUTPUT)
+        assert list(inputs.files) == [name]
+        url = inputs.files[name]
+        assert cut_ranges(name, url, SMALL) == cut_ranges(name, tmp_path / name, SMALL)
+        ranges, local = read_ranges(tmp_path / name, SMALL)
+        assert [read for part in ranges for read in read_documents(url, part, SMALL)] == local
+    with pytest.raises(InputError, match=r"absent\.jsonl: "):
+        find_inputs([f"{web}/absent.jsonl"], OUTPUT)
 
 
 @pytest.mark.parametrize(

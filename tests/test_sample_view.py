@@ -19,6 +19,13 @@ MORE_INPUTS = {"blanks": 1, "sentinels": 1, "prefix": 0, "next_token": -1, "pref
 """Form -> tokens that a span has in part B beyond those it hides, where there is a part B."""
 
 
+class Silent(Words):
+    """Texts that are not heard: everything decodes to nothing."""
+
+    def _decode_pieces(self, ids: list[int]) -> str:
+        return ""
+
+
 @given(strategies.windows(max_maskable=80), strategies.rules(), strategies.KEYS)
 def test_a_view_restores_the_window_and_says_where_its_spans_are(
     window: Window, rules: Rules, key: int
@@ -77,3 +84,13 @@ def test_visible_text_has_no_character_that_acts(text: str) -> None:
     assert not ACTING.search(shown)
     assert visible("a\u202eb\x1b") == "a<U+202E>b<U+001B>"
     assert visible(shown) == shown
+
+
+def test_a_span_without_text_of_its_own_shows_its_tokens() -> None:
+    tokens = [SPECIAL.cls, 10, SPECIAL.mask, 12, SPECIAL.eos]
+    labels = [IGNORE_INDEX, IGNORE_INDEX, 11, IGNORE_INDEX, IGNORE_INDEX]
+    columns = np.array([tokens, labels, range(5), [0] * 5], np.int32)
+    rules = Rules(ObjectiveConfig(kind="masked_tokens"), SPECIAL, VOCAB_SIZE, 64)
+    sample = Sample(*columns, boundary=5)
+    view = view_sample(sample, "name", rules, ORIGIN, Silent(["a", "b", "\u2581"]))
+    assert [run.text for run in view.predicts(view.spans[0])] == ["\u2581"]

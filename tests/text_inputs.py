@@ -82,6 +82,10 @@ def tar(members: Sequence[tuple[str, bytes]], **options: Any) -> bytes:
     return sink.getvalue()
 
 
+def gzip_tar(members: Sequence[tuple[str, bytes]]) -> bytes:
+    return gzip.compress(tar(members), mtime=0)
+
+
 def webdataset(rows: Rows) -> bytes:
     members = []
     for number, row in enumerate(rows):

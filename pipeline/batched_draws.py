@@ -1,0 +1,84 @@
+"""`randomness.Draws` with NumPy: the draws of many windows at once, and ragged ranges.
+
+What the batched samplers and forms share.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.randomness import _GOLDEN, _STREAM, _WINDOW, Stream
+from pipeline.window_batch import Ints, WindowBatch
+from schemas.build_config import ObjectiveConfig
+
+States = NDArray[np.uint64]
+
+
+class Frames(NamedTuple):
+    """`w` windows: sizes and maskable ranges as in `schemas.samples.Window`, each (w,) int64."""
+
+    sizes: Ints
+    first: Ints
+    last: Ints
+    windows: WindowBatch
+
+    @property
+    def maskable(self) -> Ints:
+        """(w,) Tokens that may be hidden."""
+        return self.last - self.first
+
+    def states(self, stream: Stream) -> States:
+        """(w,) What `Draws` of that stream start from."""
+        with_window = self.windows.keys + self.windows.numbers.astype(np.uint64) * np.uint64(
+            _WINDOW
+        )
+        return mix(with_window + np.uint64(stream * _STREAM & (2**64 - 1)))
+
+    def targets(self, objective: ObjectiveConfig) -> Ints:
+        """(w,) `spans.target_tokens`."""
+        return np.maximum(1, (objective.mask_ratio * self.sizes).astype(np.int64))
+
+
+def frames_of(windows: WindowBatch) -> Frames:
+    """The frames of `windows`."""
+    first = windows.prompts + int(windows.cls)
+    return Frames(windows.sizes, first, windows.lengths + int(windows.cls), windows)
+
+
+def mix(values: States) -> States:
+    """`randomness.mix`."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def bits32_at(states: States, indices: Any) -> Ints:
+    """The high 32 bits of draws `indices`, broadcast against `states`."""
+    steps = (np.atleast_1d(indices).astype(np.uint64) + np.uint64(1)) * np.uint64(_GOLDEN)
+    return (mix(states + steps) >> np.uint64(32)).astype(np.int64)
+
+
+def below_at(states: States, indices: Any, bounds: Any) -> Ints:
+    """Draws `indices` as integers in [0, bounds)."""
+    draws: Ints = (bits32_at(states, indices) * bounds) >> 32
+    return draws
+
+
+def shuffled(counts: Ints, states: States) -> Ints:
+    """(w, largest count) For each window `Draws.shuffle` of 0..count - 1; then what is beyond."""
+    items = np.tile(np.arange(counts.max()), (len(counts), 1))
+    for index in range(int(counts.max()) - 1):
+        row = np.flatnonzero(counts - index > 1)
+        last = counts[row] - 1 - index
+        other = below_at(states[row], index, last + 1)
+        swapped = items[row, last]
+        items[row, last] = items[row, other]
+        items[row, other] = swapped
+    return items
+
+
+def ranges(firsts: Ints, sizes: Ints) -> Ints:
+    """firsts[0], firsts[0] + 1, ... `sizes[0]` of them, then those of the next, in one array."""
+    before = np.cumsum(sizes) - sizes
+    return np.asarray(np.arange(int(sizes.sum())) + np.repeat(firsts - before, sizes))
