@@ -1,4 +1,4 @@
-"""What a finished build says: rows, objectives, what was left out and why, what to do next."""
+"""What a finished build says: rows, objectives and their laws, what was left out and why."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ def build_summary(dataset: Path, manifest: Manifest) -> str:
     lines = [f"{dataset}: {_numbers(manifest)}"]
     for split, found in manifest.statistics.items():
         lines.append(f"  {split}: {found['samples']:,} samples, rows {found['fill']:.1%} full")
-        lines += [f"    {name}: {_objective(part)}" for name, part in found["objectives"].items()]
+        for name, part in found["objectives"].items():
+            lines.append(f"    {name}: {_objective(part, found['mix_by'])}")
+            lines.append(f"      {_laws(part)}")
     left_out = {
         name: count
         for name, count in counts.items()
@@ -20,6 +22,8 @@ def build_summary(dataset: Path, manifest: Manifest) -> str:
     }
     described = ", ".join(f"{name} {count:,}" for name, count in left_out.items())
     lines.append(f"  left out: {described or 'nothing'}")
+    if counts.get("documents.identical"):
+        lines.append(f"  kept, though identical to others: {counts['documents.identical']:,}")
     if any(name.startswith("bad.") for name in left_out):
         lines.append(f"  what could not be used is listed in {dataset / 'quarantine'}")
     return "\n".join(lines)
@@ -33,10 +37,28 @@ def _numbers(manifest: Manifest) -> str:
     )
 
 
-def _objective(part: dict[str, Any]) -> str:
-    mean = part["mean_span_tokens"]
-    spans = f" in spans of {mean:.2f}" if mean else ""
+def _objective(part: dict[str, Any], mix_by: str) -> str:
     return (
-        f"{part['share']:.1%} of samples (asked {part['share_asked']:.1%}), "
-        f"{part['masked_ratio']:.1%} of tokens masked{spans}"
+        f"{part['share']:.1%} of {mix_by} (asked {part['share_asked']:.1%}), "
+        f"{part['masked_ratio']:.1%} of tokens masked in spans of {part['mean_span_tokens']:.2f}"
+    )
+
+
+def _laws(part: dict[str, Any]) -> str:
+    """What was found against the law, in one line."""
+    laws = part["laws"]
+    if laws is None:
+        return "no law declared: nothing checked"
+    short = part["short_windows"]
+    apart = f" ({short:,} short windows apart)" if short else ""
+    if not laws:
+        return f"rule kept in all {part['windows'] + short:,} windows"
+    return "as declared: " + ", ".join(map(_law, laws.items())) + apart
+
+
+def _law(item: tuple[str, dict[str, Any]]) -> str:
+    name, found = item
+    return (
+        f"{name.replace('_', ' ')} p={10 ** found['log10_p']:.2g} "
+        f"off by {found['total_variation']:.2%} in {found['windows']:,} windows"
     )

@@ -11,7 +11,7 @@ from typing import IO, Any
 
 import pyarrow as pa
 
-from pipeline.parquet_footer import RowGroup, row_groups
+from pipeline.parquet_footer import RowGroup, check_pages, row_groups
 from pipeline.reads import UnusableInput
 from schemas.plan import SourceRange
 
@@ -48,13 +48,14 @@ def read_parquet(file: Path, source: SourceRange, fields: Sequence[str]) -> Iter
         size = file.stat().st_size
         with file.open("rb") as stream:
             groups = row_groups(stream, size)
-        parquet, first_row = _open_parquet(file), 0
-        for number, group in enumerate(groups):
-            if group.num_rows > _MAX_ROWS_PER_BYTE * size:
-                raise ValueError(f"row group {number} says it has {group.num_rows} rows")
-            if source.start <= group.start < source.stop:
-                yield from _group_rows(parquet, number, group, first_row, fields)
-            first_row += group.num_rows
+            parquet, first_row = _open_parquet(file), 0
+            for number, group in enumerate(groups):
+                if group.num_rows > _MAX_ROWS_PER_BYTE * size:
+                    raise ValueError(f"row group {number} says it has {group.num_rows} rows")
+                if source.start <= group.start < source.stop:
+                    check_pages(stream, group, fields)
+                    yield from _group_rows(parquet, number, group, first_row, fields)
+                first_row += group.num_rows
     except Exception as error:  # pyarrow raises of every kind on damage
         raise _damaged("damaged_parquet", error) from error
 
@@ -89,7 +90,7 @@ def _group_rows(
     parquet: Any, number: int, group: RowGroup, first_row: int, fields: Sequence[str]
 ) -> Iterator[Row]:
     names = _present(parquet.schema_arrow, fields)
-    batch_rows = group.num_rows * _BATCH_BYTES // max(1, group.total_bytes)
+    batch_rows = group.num_rows * _BATCH_BYTES // max(1, group.decoded_bytes)
     batches = parquet.iter_batches(
         batch_size=max(1, min(_MAX_BATCH_ROWS, batch_rows)),
         row_groups=[number],

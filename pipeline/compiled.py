@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline import compiled_rows, compiled_spans
 from pipeline.assemble import Rules
+from pipeline.compiled_columns import BLOCK
 from pipeline.compiled_rows import Layout, Memory, Placed
 from pipeline.compiled_spans import Scratch
 from pipeline.compiled_table import FORMS, SAMPLERS, table_of
@@ -50,7 +51,8 @@ def write(
     layout = Layout._make([*begins, form.row_tokens, form.max_samples, form.ignore])
     longest = int(windows.sizes.max(initial=0)) + 1
     bits = np.zeros(longest // 64 + 1, np.uint64)
-    memory = Memory(np.empty(longest, np.int32), bits, *np.zeros((3, longest), np.int64))
+    text, part_a = np.zeros((2, longest + BLOCK), np.int32)
+    memory = Memory(text, part_a, bits, *np.zeros((3, longest), np.int64))
     placed = Placed(
         spans.starts, spans.stops, spans.edges, placement.rows, placement.firsts, placement.places
     )
@@ -62,11 +64,12 @@ def write(
 
 def most_spans(windows: WindowBatch, rules: NDArray[Any]) -> Ints:
     """(w,) Upper bounds on the spans of each window: what `draw` needs room for."""
-    of_window = rules[windows.objectives]
-    targets = np.maximum(1, (of_window["mask_ratio"] * windows.sizes).astype(np.int64))
-    takes_target = np.isin(of_window["sampler"], (compiled_spans.BLANKS, compiled_spans.TOKENS))
-    sentences = np.where(of_window["sampler"] == compiled_spans.SENTENCES, _sentences(windows), 1)
-    return np.where(takes_target, targets, sentences)
+    samplers = rules["sampler"][windows.objectives]
+    ratios = rules["mask_ratio"][windows.objectives]
+    targets = np.maximum(1, (ratios * windows.sizes).astype(np.int64))
+    takes_target = (samplers == compiled_spans.BLANKS) | (samplers == compiled_spans.TOKENS)
+    others = np.where(samplers == compiled_spans.SENTENCES, _sentences(windows), 1)
+    return np.where(takes_target, targets, others)
 
 
 def _sentences(windows: WindowBatch) -> Ints:

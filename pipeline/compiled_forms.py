@@ -39,7 +39,7 @@ def write_blanks(
     text: Text, spans: Spans, rule: Any, frame: Frame, out: Columns, ignore: int
 ) -> int:
     """`assemble.assemble_blanks`."""
-    boundary = write_part_a(text, spans, rule, out)
+    boundary = write_part_a(len(text), spans, rule, out)
     offset = offset_of(rule, frame, boundary - 1)
     fill_front(out, boundary, offset, ignore)
     step, span, place, stop = rule["block_positions"], -1, 0, -1
@@ -111,7 +111,7 @@ def write_sentinels(
     text: Text, spans: Spans, rule: Any, frame: Frame, out: Columns, ignore: int
 ) -> int:
     """`assemble.assemble_sentinels`."""
-    boundary = write_part_a(text, spans, rule, out)
+    boundary = write_part_a(len(text), spans, rule, out)
     fill_front(out, boundary, offset_of(rule, frame, boundary - 1), ignore)
     at = boundary
     out.tokens[at] = rule["start"]

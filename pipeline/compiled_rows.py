@@ -61,6 +61,7 @@ class Memory(NamedTuple):
     """Scratch for one window at a time; `bits` are all 0 between uses."""
 
     text: Text
+    part_a: Text
     bits: Bits
     numbers: Ints
     order: Ints
@@ -95,11 +96,15 @@ def write(
             numbers[layout.positions + first : layout.positions + first + size],
             numbers[layout.blocks + first : layout.blocks + first + size],
         )
-        starts = placed.starts[inside]
+        text, starts = framed(windows, index, rule, memory.text), placed.starts[inside]
         spans = Spans(
-            starts, placed.stops[inside], in_text_order(starts, frame.size, memory), memory.places
+            starts,
+            placed.stops[inside],
+            in_text_order(starts, frame.size, memory),
+            memory.places,
+            memory.text,
+            memory.part_a,
         )
-        text = framed(windows, index, rule, memory.text)
         of_rule = specials[rule["first_special"] : rule["stop_special"]]
         boundary = write_form(text, spans, rule, frame, out, layout.ignore, of_rule)
         numbers[layout.lengths + place] = size

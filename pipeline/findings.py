@@ -127,7 +127,7 @@ def _sums(name: str, own: Counts) -> dict[str, Any]:
 def _described(kind: str, found: ObjectiveStatistics | None) -> dict[str, Any]:
     """Histograms, and what the gate found: `laws` is null where no law is declared."""
     if found is None:
-        return {}
+        return {"windows": 0, "short_windows": 0, "laws": None}
     windows = {"windows": found.lawful.windows, "short_windows": found.short.windows}
     histograms = {
         "span_lengths": found.lawful.span_lengths,

@@ -26,8 +26,9 @@ def keep_short_spans(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     is_covered = np.asarray((drawn.hidden >= target) | (room < 1))
     if objective.single_span_ratio > 0:
         is_covered |= drawn.counts == 1
-    is_needed: Bools = drawn.hidden - drawn.longest < target
-    return drawn.has_only(is_allowed & _in_text(drawn)) & is_covered & is_needed
+    is_needed = drawn.hidden - drawn.longest < target
+    is_kept = drawn.has_only(is_allowed & _in_text(drawn)) & is_covered
+    return np.asarray(is_kept & is_needed)
 
 
 def keep_sentences(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
@@ -35,9 +36,9 @@ def keep_sentences(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     numbers, edges = sentence_numbers(drawn), sentence_edges(drawn)
     target = drawn.targets(objective)
     is_whole = (edges[0] == drawn.starts) & (edges[1] == drawn.stops) & (numbers >= 0)
-    is_covered = np.asarray((drawn.hidden >= target) | (drawn.hidden == drawn.maskable))
-    is_needed: Bools = drawn.hidden - drawn.longest < target
-    return drawn.has_only(is_whole) & is_covered & is_needed
+    is_covered = (drawn.hidden >= target) | (drawn.hidden == drawn.maskable)
+    is_needed = drawn.hidden - drawn.longest < target
+    return np.asarray(drawn.has_only(is_whole) & is_covered & is_needed)
 
 
 def keep_document(drawn: Drawn, objective: ObjectiveConfig) -> Bools:

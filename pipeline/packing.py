@@ -11,7 +11,7 @@ import numpy as np
 from schemas.objectives import IGNORE_INDEX
 from schemas.samples import RowFormat, Sample
 
-OPEN_ROWS = 512
+OPEN_ROWS = 1024
 """Rows kept open for later samples; more would fill a little better and hold more memory."""
 
 

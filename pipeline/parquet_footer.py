@@ -1,32 +1,58 @@
-"""Where the row groups of a Parquet file lie, read from its footer without pyarrow.
+"""Where the row groups and pages of a Parquet file lie, read without pyarrow.
 
-pyarrow ends the process when it is asked for the columns of some damaged row groups, so the places
-are parsed here. Source: parquet-format's parquet.thrift and Thrift's compact protocol.
+pyarrow ends the process when it is asked for the columns of some damaged row groups, and believes
+any size that a damaged page gives, so both are looked at here first. Source: parquet-format's
+parquet.thrift.
 """
 
-import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, Any
+
+from pipeline.thrift import Compact
 
 PARQUET_MAGIC = b"PAR1"
 END_BYTES = 8
 """The file ends with the footer's length, little-endian, and the magic: four bytes each."""
 
 _MAX_FOOTER_BYTES = 256 * 2**20
-_MAX_DEPTH = 32
+_PEEK_BYTES, _MAX_HEADER_BYTES = 2**12, 2**20
+_UNCOUNTED_BYTES = 100
+"""Some writers leave the header of a dictionary page out of the size of its column."""
+
 _ROW_GROUPS, _COLUMNS, _TOTAL_BYTES, _NUM_ROWS, _META_DATA = 4, 1, 2, 3, 3
-_COMPRESSED_BYTES, _DATA_OFFSET, _DICTIONARY_OFFSET = 7, 9, 11
-"""Field numbers of FileMetaData, RowGroup, ColumnChunk and ColumnMetaData."""
+_PATH, _DECODED_BYTES, _STORED_BYTES, _DATA_OFFSET, _DICTIONARY_OFFSET = 3, 6, 7, 9, 11
+_PAGE_DECODED_BYTES, _PAGE_STORED_BYTES = 2, 3
+"""Field numbers of FileMetaData, RowGroup, ColumnChunk, ColumnMetaData and PageHeader."""
+
+
+@dataclass(frozen=True)
+class ColumnChunk:
+    """A column of a row group: half-open bytes `start` to `stop`, and its size when decoded."""
+
+    name: str
+    start: int
+    stop: int
+    decoded_bytes: int
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """`start`, `stop`: half-open bytes of its columns. `total_bytes` is the size when decoded."""
+    """`decoded_bytes` is the size of all columns when decoded."""
 
-    start: int
-    stop: int
+    columns: tuple[ColumnChunk, ...]
     num_rows: int
-    total_bytes: int
+    decoded_bytes: int
+
+    @property
+    def start(self) -> int:
+        """Its first byte."""
+        return min(column.start for column in self.columns)
+
+    @property
+    def stop(self) -> int:
+        """Behind its last byte."""
+        return max(column.stop for column in self.columns)
 
 
 def row_groups(file: IO[bytes], size: int) -> list[RowGroup]:
@@ -40,101 +66,54 @@ def row_groups(file: IO[bytes], size: int) -> list[RowGroup]:
         raise ValueError(f"it says its footer has {length} bytes")
     file.seek(size - END_BYTES - length)
     try:
-        footer = _Compact(file.read(length)).struct()
+        footer = Compact(file.read(length)).struct()
         return [_row_group(group, size) for group in footer[_ROW_GROUPS]]
-    except (KeyError, IndexError, TypeError, struct.error, RecursionError) as error:
+    except (LookupError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"its footer is damaged ({type(error).__name__}: {error})") from error
 
 
 def _row_group(group: dict[int, Any], size: int) -> RowGroup:
-    starts, stops = [], []
-    for column in group[_COLUMNS]:
-        meta = column[_META_DATA]
-        start = min(
-            offset for offset in (meta.get(_DICTIONARY_OFFSET), meta[_DATA_OFFSET]) if offset
-        )
-        stop = start + meta[_COMPRESSED_BYTES]
-        if not 0 < start <= stop <= size:
-            raise ValueError(f"a column lies at {start}..{stop} of {size} bytes")
-        starts.append(start)
-        stops.append(stop)
-    num_rows, total_bytes = group[_NUM_ROWS], group[_TOTAL_BYTES]
-    if num_rows < 0 or not starts:
-        raise ValueError(f"a row group of {num_rows} rows and {len(starts)} columns")
-    return RowGroup(min(starts), max(stops), num_rows, max(0, total_bytes))
+    columns = tuple(_column(column[_META_DATA], size) for column in group[_COLUMNS])
+    if group[_NUM_ROWS] < 0 or not columns:
+        raise ValueError(f"a row group of {group[_NUM_ROWS]} rows and {len(columns)} columns")
+    return RowGroup(columns, group[_NUM_ROWS], max(0, group[_TOTAL_BYTES]))
 
 
-class _Compact:
-    """Thrift's compact protocol: structs as dicts by field number, lists as lists."""
+def _column(meta: dict[int, Any], size: int) -> ColumnChunk:
+    offsets = (meta.get(_DICTIONARY_OFFSET), meta[_DATA_OFFSET])
+    start = min(offset for offset in offsets if offset)
+    stop = start + meta[_STORED_BYTES]
+    if not 0 < start <= stop <= size:
+        raise ValueError(f"a column lies at {start}..{stop} of {size} bytes")
+    return ColumnChunk(meta[_PATH][0].decode("utf-8", "replace"), start, stop, meta[_DECODED_BYTES])
 
-    def __init__(self, data: bytes) -> None:
-        self._data, self._place = data, 0
 
-    def struct(self, depth: int = 0) -> dict[int, Any]:
-        """The struct that begins here."""
-        if depth > _MAX_DEPTH:
-            raise ValueError("its footer is nested too deeply")
-        found: dict[int, Any] = {}
-        number = 0
-        while (header := self._byte()) != 0:
-            number = number + (header >> 4) if header >> 4 else self._zigzag()
-            found[number] = self._value(header & 15, depth, is_field=True)
-        return found
+def check_pages(file: IO[bytes], group: RowGroup, names: Sequence[str]) -> None:
+    """Raise `ValueError` unless the pages of these columns fit the columns, stored and decoded."""
+    for column in group.columns:
+        place = column.start if column.name in names else column.stop
+        while place < column.stop:
+            place = _next_page(file, place, column)
 
-    def _value(self, kind: int, depth: int, is_field: bool = False) -> Any:
-        if kind in (1, 2):  # a boolean field is its type, an element a byte
-            return kind == 1 if is_field else self._byte() == 1
-        if kind in (4, 5, 6):
-            return self._zigzag()
-        if kind in (3, 7, 13):
-            return self._bytes({3: 1, 7: 8, 13: 16}[kind])
-        if kind == 8:
-            return self._bytes(self._varint())
-        if kind in (9, 10):
-            return self._list(depth)
-        if kind == 11:
-            return self._map(depth)
-        if kind == 12:
-            return self.struct(depth + 1)
-        raise ValueError(f"its footer has a value of type {kind}")
 
-    def _list(self, depth: int) -> list[Any]:
-        header = self._byte()
-        size = header >> 4 if header >> 4 < 15 else self._varint()
-        self._check_size(size)
-        return [self._value(header & 15, depth + 1) for _ in range(size)]
+def _next_page(file: IO[bytes], place: int, column: ColumnChunk) -> int:
+    header, length = _page_header(file, place)
+    try:
+        stored, decoded = int(header[_PAGE_STORED_BYTES]), int(header[_PAGE_DECODED_BYTES])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"a page at byte {place} gives no size") from error
+    left = column.stop + _UNCOUNTED_BYTES - place - length
+    if not (0 <= stored <= left and 0 <= decoded <= column.decoded_bytes):
+        raise ValueError(f"a page at byte {place} says it has {stored} bytes, {decoded} decoded")
+    return place + length + stored
 
-    def _map(self, depth: int) -> list[Any]:
-        size = self._varint()
-        kinds = self._byte() if size else 0
-        self._check_size(size)
-        return [
-            (self._value(kinds >> 4, depth + 1), self._value(kinds & 15, depth + 1))
-            for _ in range(size)
-        ]
 
-    def _check_size(self, size: int) -> None:
-        if size > len(self._data) - self._place:
-            raise ValueError(f"its footer has a list of {size} elements")
-
-    def _byte(self) -> int:
-        self._place += 1
-        return self._data[self._place - 1]
-
-    def _bytes(self, size: int) -> bytes:
-        self._check_size(size)
-        self._place += size
-        return self._data[self._place - size : self._place]
-
-    def _varint(self) -> int:
-        value = shift = 0
-        while (byte := self._byte()) & 0x80:
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if shift > 63:
-                raise ValueError("its footer has a number of more than 64 bits")
-        return value | byte << shift
-
-    def _zigzag(self) -> int:
-        value = self._varint()
-        return (value >> 1) ^ -(value & 1)
+def _page_header(file: IO[bytes], place: int) -> tuple[dict[int, Any], int]:
+    for peeked in (_PEEK_BYTES, _MAX_HEADER_BYTES):
+        file.seek(place)
+        reader = Compact(file.read(peeked))
+        try:
+            return reader.struct(), reader.place
+        except (LookupError, ValueError) as error:
+            failure = error
+    raise ValueError(f"no page header at byte {place}: {failure}")

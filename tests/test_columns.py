@@ -1,6 +1,7 @@
 """Parquet and Arrow: rows by number, strings decoded one by one, damage never a crash."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from pyarrow import parquet
 
 from pipeline import columns
 from pipeline.documents import BadInput, Document, Read
-from pipeline.parquet_footer import RowGroup, row_groups
+from pipeline.parquet_footer import ColumnChunk, RowGroup, check_pages, row_groups
 from schemas.build_config import BuildConfig
 from tests.text_inputs import arrow, parquet_bytes, read
 
@@ -180,8 +181,14 @@ def test_row_groups_lie_where_pyarrow_says(num_rows: int, group: int, has_dictio
             start + column.total_compressed_size
             for start, column in zip(starts, columns, strict=True)
         ]
-        expected.append(RowGroup(min(starts), max(stops), known.num_rows, known.total_byte_size))
-    assert row_groups(io.BytesIO(content), len(content)) == expected
+        names = [column.path_in_schema for column in columns]
+        sizes = [column.total_uncompressed_size for column in columns]
+        chunks = tuple(map(ColumnChunk, names, starts, stops, sizes))
+        expected.append(RowGroup(chunks, known.num_rows, known.total_byte_size))
+    file = io.BytesIO(content)
+    assert row_groups(file, len(content)) == expected
+    for row_group in expected:
+        check_pages(file, row_group, ["text", "id", "n"])
 
 
 def test_only_the_columns_named_are_read(tmp_path: Path) -> None:
@@ -190,3 +197,16 @@ def test_only_the_columns_named_are_read(tmp_path: Path) -> None:
     for name, write in (("x.parquet", as_parquet), ("x.arrow", as_arrow)):
         (found,) = read(tmp_path / name, write(table), config)
         assert found == Document("k", "b", name, 0, 1, language="de")
+
+
+def test_a_page_that_says_more_than_its_column_holds_is_damage() -> None:
+    content = parquet_bytes([{"text": f"{number} " * 40} for number in range(99)], 99)
+    file = io.BytesIO(content)
+    (group,) = row_groups(file, len(content))
+    (column,) = group.columns
+    for changed in (replace(column, decoded_bytes=3), replace(column, stop=column.start + 9)):
+        with pytest.raises(ValueError, match=r"a page at byte \d+ says it has"):
+            check_pages(file, replace(group, columns=(changed,)), ["text"])
+    with pytest.raises(ValueError, match=r"no page header at byte|gives no size|says it has"):
+        check_pages(file, replace(group, columns=(replace(column, start=1),)), ["text"])
+    check_pages(file, replace(group, columns=(replace(column, start=1),)), ["other"])

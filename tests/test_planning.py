@@ -18,6 +18,7 @@ from schemas.build_config import BuildConfig
 from schemas.config import digest
 from schemas.errors import DatasetError, InputError
 from schemas.plan import InputFile, Plan, SourceRange
+from schemas.samples import SCHEMA_VERSION
 
 
 def test_small_inputs_share_a_slice() -> None:
@@ -72,7 +73,9 @@ def test_a_file_that_is_no_plan_is_refused() -> None:
         Plan.from_json("{}", "plan.json")
     newer = {"schema_version": 99}
     newer["digest"] = digest(newer)
-    with pytest.raises(DatasetError, match="schema version 99, this release reads 1"):
+    with pytest.raises(
+        DatasetError, match=f"schema version 99, this release reads {SCHEMA_VERSION}"
+    ):
         Plan.from_json(json.dumps(newer), "plan.json")
 
 
