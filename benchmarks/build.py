@@ -66,9 +66,7 @@ def main() -> None:
         splitter = load_splitter(output / "splitter.json")
         opened = open_tokenizer(output / TOKENIZER_FOLDER)
         documents = list(texts(MEGABYTES))
-        units = [
-            unit for text in documents for unit in cut_units(text, splitter.spans(text), " ")
-        ]
+        units = [unit for text in documents for unit in cut_units(text, splitter.spans(text), " ")]
         raw = sentencepiece.SentencePieceProcessor()
         raw.LoadFromSerializedProto(opened.files["tokenizer.model"])
         grouped, stripped = batches(units), batches([unit.strip() for unit in units])
@@ -87,9 +85,7 @@ def main() -> None:
         "benchmark": "build",
         "megabytes": round(megabytes, 1),
         "text_to_rows_megabytes_per_second": round(megabytes / whole, 2),
-        "sentencepiece_megabytes_per_second": round(
-            megabytes / statistics.median(times["raw"]), 2
-        ),
+        "sentencepiece_megabytes_per_second": round(megabytes / statistics.median(times["raw"]), 2),
         "ratio": round(statistics.median(ratios), 3),
         "splitting_share": round(statistics.median(times["splitting"]) / whole, 2),
         "tokenizing_share": round(statistics.median(times["tokenizing"]) / whole, 2),

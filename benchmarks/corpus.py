@@ -1,4 +1,4 @@
-"""Text for the benchmarks: the shared English corpus, or Python's help topics where it is absent."""
+"""Text for the benchmarks: the shared English corpus, else Python's help topics."""
 
 import gzip
 import json

@@ -26,7 +26,8 @@ from pathlib import Path
 from schemas.config import load_config
 from tests.corpus import NoProgress
 config = load_config(find_preset("glm-base"), ["build.tokenizer.sample_characters=2000000"]).build
-build_dataset(BuildRequest(config, [Path(sys.argv[1])], Path(sys.argv[2]), "serial", 1), NoProgress())
+request = BuildRequest(config, [sys.argv[1]], Path(sys.argv[2]), "serial", 1)
+build_dataset(request, NoProgress())
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
@@ -46,7 +47,7 @@ def repeat(path: Path, megabytes: float) -> None:
 def peak_megabytes(file: Path, folder: Path) -> float:
     """Peak resident megabytes of a serial build of `file`."""
     command = [sys.executable, "-c", BUILD, str(file), str(folder / f"{file.name}.d")]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    run = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     shutil.rmtree(folder / f"{file.name}.d")
     return int(run.stdout.split()[-1]) / 1024 * 1.048576
 

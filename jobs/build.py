@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from jobs.executors import run_items
 from pipeline.build import BuildContext
-from pipeline.finish import finish_dataset, read_record
 from pipeline.checks import check_config, check_vocabulary
+from pipeline.finish import finish_dataset, read_record
 from pipeline.planning import (
     Inputs,
     build_recipe,

@@ -86,10 +86,13 @@ def resolve(preset: str, overrides: tuple[str, ...], print_config: bool) -> Conf
     return config
 
 
-def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-    """Overrides and paths: what exists or has no '=' is a path, so `--input folder/*` works."""
-    paths = tuple(text for text in arguments if "=" not in text or Path(text).exists())
-    return tuple(text for text in arguments if text not in paths), tuple(map(Path, paths))
+def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Overrides and inputs: what exists or is no `key=value`, so that `--input folder/*` works."""
+    is_input = [
+        "=" not in text or "://" in text.split("=")[0] or Path(text).exists() for text in arguments
+    ]
+    pairs = list(zip(arguments, is_input, strict=True))
+    return tuple(a for a, place in pairs if not place), tuple(a for a, place in pairs if place)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -103,14 +106,19 @@ def cli() -> None:
 
 @cli.command()
 @configured
-@click.option("--input", "inputs", multiple=True, type=Path, help="File or folder; repeatable.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    help="File, folder, glob in quotes, or URL; repeatable.",
+)
 @click.option("--output", type=Path, help="Folder of the data set.")
 @executor_options
 def build(
     preset: str,
     overrides: tuple[str, ...],
     print_config: bool,
-    inputs: tuple[Path, ...],
+    inputs: tuple[str, ...],
     output: Path | None,
     executor: str | None,
     workers: int,

@@ -65,7 +65,8 @@ class Filler:
         special, data = self.run.data.special, self.run.data
         source = [special.cls] * data.add_cls
         for number, piece in enumerate(pieces):
-            source += self.tokenizer.encode_fragment(piece if number else f"{self.tokenizer.opening}{piece}")
+            opening = "" if number else self.tokenizer.opening
+            source += self.tokenizer.encode_fragment(opening + piece)
             source += [special.mask_id(name) for name in masks[number : number + 1]]
         return source + [special.eos] * data.add_eos
 

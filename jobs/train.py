@@ -80,8 +80,8 @@ def train(
 def _check_layer(config: Config) -> None:
     if config.model.layer != "glm":
         raise ConfigError(
-            f"model.layer='{config.model.layer}' cannot be trained yet: its data sets can be built, "
-            'its layer is not there; set model.layer="glm" for GLM\'s own layer'
+            f"model.layer='{config.model.layer}' cannot be trained yet: its data sets can be "
+            'built, its layer is not there; set model.layer="glm" for GLM\'s own layer'
         )
 
 

@@ -20,8 +20,8 @@ from pipeline.window_batch import Ints, Placement, Rows, SpanBatch, WindowBatch
 
 __all__ = ["FORMS", "SAMPLERS", "draw", "write"]
 
-STEP_TOKENS = 1 << 17
-"""Tokens in the windows of one step: arrays of a megabyte, which stay in the processor's cache."""
+STEP_TOKENS = 1 << 18
+"""Tokens in the windows of one step: arrays of two megabytes, of which there are about twenty."""
 
 
 def draw(windows: WindowBatch, rules: Sequence[Rules], shuffle: bool) -> SpanBatch:

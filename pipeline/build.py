@@ -21,6 +21,7 @@ from pipeline.documents import (
     BadInput,
     Document,
     Read,
+    Tally,
     bad_ratio_error,
     is_heldout,
     read_documents,
@@ -83,7 +84,7 @@ class _ItemBuilder:
 
     def usable_documents(self) -> Iterator[Document]:
         """Documents with text, in order; the others are counted, bad input is kept aside."""
-        for read in self._read():
+        for read in self._read(self._counts):
             if isinstance(read, BadInput):
                 self._quarantine.add(read)
                 self._counts[f"bad.{read.reason}"] += 1
@@ -123,14 +124,16 @@ class _ItemBuilder:
             shards=tuple(shard for builder in self._splits.values() for shard in builder.shards),
             documents=self._documents.finish(),
             counts=dict(sorted(self._counts.items())),
+            statistics={split: one.statistics for split, one in self._splits.items()},
         )
         self._quarantine.finish()
         commit_text(record_path(self._context.dataset, self._item.name), record.to_json())
         return record
 
-    def _read(self) -> Iterator[Read]:
+    def _read(self, tally: Tally | None = None) -> Iterator[Read]:
         for source in self._item.slice.ranges:
-            yield from read_documents(self._context.sources[source.path], source, self._config)
+            file = self._context.sources[source.path]
+            yield from read_documents(file, source, self._config, tally)
 
     def _split_of(self, document: Document) -> str:
         return HELDOUT if is_heldout(document.id, self._config.heldout_ratio) else TRAIN

@@ -3,6 +3,7 @@
 Stands before planning: a build that starts does not find out later that a sample outgrows its row.
 """
 
+from pipeline.encodings import check_encoding
 from pipeline.mixing import INSTRUCTION, mixed_objectives
 from pipeline.mixture import schedule
 from pipeline.objectives import OBJECTIVES, SENTINELS, max_sample_tokens, max_spans
@@ -17,6 +18,7 @@ MIN_WINDOW_TOKENS = 8
 def check_config(config: BuildConfig) -> None:
     """Raise `UserError` for an unknown objective, shares that cannot be mixed, and rows too short
     for their longest sample."""
+    check_encoding(config.encoding)
     for name, objective in config.objective.items():
         _check_objective(name, objective, config)
     mixed = mixed_objectives(config)
@@ -80,6 +82,7 @@ def check_vocabulary(config: BuildConfig, special: SpecialTokens) -> None:
         needed = max_spans(config.window_tokens // objective.samples_per_window, objective) - 1
         if needed > special.num_sentinels:
             raise ConfigError(
-                f"objective '{name}' can have {needed + 1} spans in a window, but the tokenizer has "
-                f"{special.num_sentinels} sentinels; set build.tokenizer.sentinels={needed} or more"
+                f"objective '{name}' can have {needed + 1} spans in a window, but the tokenizer "
+                f"has {special.num_sentinels} sentinels; set build.tokenizer.sentinels={needed} "
+                "or more"
             )

@@ -25,6 +25,7 @@ _MAX_ROWS_PER_BYTE = 64
 """More rows than this for a byte of the file are no rows but a damaged count."""
 
 ARROW_MAGIC = b"ARROW1"
+_STREAM_END = b"\xff\xff\xff\xff\0\0\0\0"
 _FIRST_MESSAGE = 8
 """An Arrow file is its magic, two bytes, and then what a stream holds."""
 
@@ -145,6 +146,9 @@ def _batches(source: Any) -> Iterator[Any]:
     source.seek(0)
     if not is_file:
         yield from pa.ipc.open_stream(source, options=options)
+        source.seek(max(0, source.size() - len(_STREAM_END)))
+        if source.read() != _STREAM_END:
+            raise ValueError("the stream lacks the mark of its end; it may have been cut off")
         return
     reader = pa.ipc.open_file(source, options=options)
     for number in range(reader.num_record_batches):

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import compiled_rows, compiled_spans
+from pipeline import compiled_rows, compiled_samplers, compiled_spans
 from pipeline.assemble import Rules
 from pipeline.compiled_columns import BLOCK
 from pipeline.compiled_rows import Layout, Memory, Placed
-from pipeline.compiled_spans import Scratch
+from pipeline.compiled_samplers import Scratch
 from pipeline.compiled_table import FORMS, SAMPLERS, table_of
 from pipeline.compiled_windows import Windows
 from pipeline.window_batch import Ints, Placement, Rows, SpanBatch, WindowBatch
@@ -67,8 +67,8 @@ def most_spans(windows: WindowBatch, rules: NDArray[Any]) -> Ints:
     samplers = rules["sampler"][windows.objectives]
     ratios = rules["mask_ratio"][windows.objectives]
     targets = np.maximum(1, (ratios * windows.sizes).astype(np.int64))
-    takes_target = (samplers == compiled_spans.BLANKS) | (samplers == compiled_spans.TOKENS)
-    others = np.where(samplers == compiled_spans.SENTENCES, _sentences(windows), 1)
+    takes_target = (samplers == compiled_samplers.BLANKS) | (samplers == compiled_samplers.TOKENS)
+    others = np.where(samplers == compiled_samplers.SENTENCES, _sentences(windows), 1)
     return np.where(takes_target, targets, others)
 
 

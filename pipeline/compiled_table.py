@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import assemble, compiled_columns, compiled_spans, spans
+from pipeline import assemble, compiled_columns, compiled_samplers, spans
 from pipeline.assemble import Rules
 from pipeline.objectives import OBJECTIVES
 from pipeline.randomness import length_thresholds, threshold
 from pipeline.window_batch import Ints
 
 SAMPLERS: dict[Callable[..., Any], int] = {
-    spans.sample_blanks: compiled_spans.BLANKS,
-    spans.sample_sentences: compiled_spans.SENTENCES,
-    spans.sample_document: compiled_spans.DOCUMENT,
-    spans.sample_suffix: compiled_spans.SUFFIX,
-    spans.sample_completion: compiled_spans.COMPLETION,
-    spans.sample_tokens: compiled_spans.TOKENS,
+    spans.sample_blanks: compiled_samplers.BLANKS,
+    spans.sample_sentences: compiled_samplers.SENTENCES,
+    spans.sample_document: compiled_samplers.DOCUMENT,
+    spans.sample_suffix: compiled_samplers.SUFFIX,
+    spans.sample_completion: compiled_samplers.COMPLETION,
+    spans.sample_tokens: compiled_samplers.TOKENS,
 }
 """Samplers that this engine knows, and their codes."""
 
@@ -79,7 +79,8 @@ def table_of(rules: Sequence[Rules]) -> Table:
 @lru_cache(maxsize=8)
 def _table(rules: tuple[Rules, ...], codes: tuple[tuple[int, int, bool], ...]) -> Table:
     thresholds = [_thresholds(one) for one in rules]
-    padded = np.full((len(rules), max(map(len, thresholds), default=1)), 1 << 32, np.int64)
+    longest = max([compiled_samplers.SHORT + 1, *map(len, thresholds)])
+    padded = np.full((len(rules), longest), 1 << 32, np.int64)
     for row, values in zip(padded, thresholds, strict=True):
         row[: len(values)] = values
     specials = [np.array(one.special.ids(one.vocab_size), np.int64) for one in rules]

@@ -11,7 +11,7 @@ from pipeline.gate import MAX_LOG10_P, MIN_TOTAL_VARIATION, Comparison, compare
 from pipeline.length_laws import UNIT
 from pipeline.mixing import INSTRUCTION
 from pipeline.objectives import OBJECTIVES
-from pipeline.statistics import add
+from pipeline.statistics import total
 from schemas.build_config import BuildConfig
 from schemas.errors import DatasetError
 from schemas.manifest import SPLITS
@@ -22,10 +22,8 @@ _SHOWN_BINS = 12
 
 def sum_statistics(records: Sequence[ItemRecord]) -> Statistics:
     """Statistics over all items; the order is no matter."""
-    total: Statistics = {}
-    for record in records:
-        total = add(total, record.statistics)
-    return total
+    statistics: Statistics = total([record.statistics for record in records])
+    return statistics
 
 
 def check_laws(dataset: Path, statistics: Statistics, config: BuildConfig) -> None:
@@ -66,7 +64,7 @@ def manifest_statistics(
         dropped = "windows.dropped."
         names = [name for name in sorted(config.objective) if own.get(f"{name}.samples")]
         tokens = sum(own[f"{n}.part_a_tokens"] + own[f"{n}.part_b_tokens"] for n in names)
-        shares, laws = _shares(names, own, config), statistics.get(split, {})
+        shares, laws = _shares(names, own, config), statistics[split]
         found[split] = {
             "rows": rows[split],
             "samples": sum(own[f"{name}.samples"] for name in names),
@@ -80,7 +78,7 @@ def manifest_statistics(
             "objectives": {
                 name: shares[name]
                 | _sums(name, own)
-                | _described(config.objective[name].kind, laws.get(name))
+                | _described(config.objective[name].kind, laws[name])
                 for name in names
             },
         }
@@ -124,10 +122,8 @@ def _sums(name: str, own: Counts) -> dict[str, Any]:
     }
 
 
-def _described(kind: str, found: ObjectiveStatistics | None) -> dict[str, Any]:
+def _described(kind: str, found: ObjectiveStatistics) -> dict[str, Any]:
     """Histograms, and what the gate found: `laws` is null where no law is declared."""
-    if found is None:
-        return {"windows": 0, "short_windows": 0, "laws": None}
     windows = {"windows": found.lawful.windows, "short_windows": found.short.windows}
     histograms = {
         "span_lengths": found.lawful.span_lengths,
@@ -135,12 +131,12 @@ def _described(kind: str, found: ObjectiveStatistics | None) -> dict[str, Any]:
         "coverage": found.lawful.coverage,
         "short_coverage": found.short.coverage,
     }
-    total = found.lawful.windows + found.short.windows
-    laws = {name: _law_found(sums, total) for name, sums in found.tallies.items()}
+    every = found.lawful.windows + found.short.windows
+    laws = {name: _law_found(sums, every) for name, sums in found.tallies.items()}
     has_law = OBJECTIVES[kind].law is not None
     return windows | {"histograms": histograms, "laws": laws if has_law else None}
 
 
-def _law_found(sums: TallySums, total: int) -> dict[str, Any]:
-    checked = {"windows": sums.windows, "windows_apart": total - sums.windows}
+def _law_found(sums: TallySums, every: int) -> dict[str, Any]:
+    checked = {"windows": sums.windows, "windows_apart": every - sums.windows}
     return checked | compare(sums.observed, sums.expected)._asdict()

@@ -139,9 +139,15 @@ def _uniform(drawn: Drawn, values: Ints, ranges: Ints, weights: Ints | None = No
     else:
         observed, times = np.zeros(PARTS, np.int64), np.ones(int(chosen.sum()), np.int64)
         np.add.at(observed, parts, weights[inside])
-    edges = -(-np.arange(PARTS + 1) * ranges[chosen, None] // PARTS)
-    shares = np.diff(edges) * UNIT // ranges[chosen, None]
-    return Tally(len(times), observed, times @ shares)
+    return Tally(len(times), observed, _expected(ranges[chosen], times))
+
+
+def _expected(ranges: Ints, times: Ints) -> Ints:
+    """Units expected in each part of `times` (m,) uniform draws below `ranges` (m,)."""
+    times_of = np.bincount(ranges, weights=times, minlength=1).astype(np.int64)
+    found = np.flatnonzero(times_of)
+    edges = -(-np.arange(PARTS + 1) * found[:, None] // PARTS)
+    return np.asarray(times_of[found] @ (np.diff(edges) * UNIT // found[:, None]))
 
 
 SHORT_SPANS = Law(

@@ -16,8 +16,11 @@ from schemas.build_config import ObjectiveConfig
 UNIT = 1 << 32
 """One observation."""
 
+_EXACT = 64
+
 LENGTH_BINS = np.array(
-    [*range(1, 65), *(first << shift for shift in range(14) for first in (65, 97))], np.int64
+    [*range(1, _EXACT + 1), *(first << shift for shift in range(14) for first in (65, 97))],
+    np.int64,
 )
 """First value of each bin of lengths and counts: exact up to 64, then two bins to a doubling."""
 
@@ -28,7 +31,11 @@ _BASES = (0.95, 0.9, 0.8, 0.7, 0.5, 0.3)
 
 def length_bins(values: Ints) -> Ints:
     """Bin of each value >= 1."""
-    return np.searchsorted(LENGTH_BINS, values, side="right") - 1
+    bins = values - 1
+    is_long = values > _EXACT
+    if is_long.any():
+        bins[is_long] = np.searchsorted(LENGTH_BINS, values[is_long], side="right") - 1
+    return bins
 
 
 def law_of(objective: ObjectiveConfig) -> tuple[str, float, int]:

@@ -4,9 +4,9 @@ Collected by `split_builder.py` while the item is built and kept in its record, 
 sums over items do not depend on their order. docs/statistics.md says what each number is.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from itertools import zip_longest
 from typing import Any
 
@@ -47,7 +47,7 @@ class SplitStatistics:
         self, split: str, rules: Sequence[Rules], names: Sequence[str], counts: Counter[str]
     ) -> None:
         self._split, self._rules, self._names, self._counts = split, rules, names, counts
-        self._found: dict[str, ObjectiveStatistics] = {}
+        self._found: defaultdict[str, list[ObjectiveStatistics]] = defaultdict(list)
 
     def add(self, windows: WindowBatch, spans: SpanBatch) -> Ints:
         """Count the samples of `windows`; returns their sizes (w,) in tokens.
@@ -65,7 +65,7 @@ class SplitStatistics:
 
     def to_record(self) -> dict[str, ObjectiveStatistics]:
         """Objective -> what was found, for objectives with samples."""
-        return dict(sorted(self._found.items()))
+        return {name: total(parts) for name, parts in sorted(self._found.items())}
 
     def _add(self, name: str, drawn: Drawn, rules: Rules) -> Ints:
         _check_rules(name, drawn, rules)
@@ -84,8 +84,7 @@ class SplitStatistics:
             ("label_tokens", labels),
         ):
             self._counts[f"{self._split}.{name}.{what}"] += int(number)
-        found = describe(drawn, rules)
-        self._found[name] = add(self._found[name], found) if name in self._found else found
+        self._found[name].append(describe(drawn, rules))
         return np.asarray(sizes)
 
 
@@ -102,19 +101,22 @@ def describe(drawn: Drawn, rules: Rules) -> ObjectiveStatistics:
     return ObjectiveStatistics(_histograms(drawn, ~is_short), _histograms(drawn, is_short), tallies)
 
 
-def add(one: Any, other: Any) -> Any:
-    """Sum of two statistics of the same shape, member by member; shorter tuples end in zeros."""
-    if isinstance(one, int):
-        return one + other
-    if isinstance(one, dict):
-        both = {name: add(one[name], other[name]) for name in one.keys() & other.keys()}
-        return dict(sorted((one | other | both).items()))
-    if is_dataclass(one) and not isinstance(one, type):
-        sums = {
-            key.name: add(getattr(one, key.name), getattr(other, key.name)) for key in fields(one)
-        }
-        return replace(one, **sums)
-    return tuple(first + second for first, second in zip_longest(one, other, fillvalue=0))
+def total(parts: Sequence[Any]) -> Any:
+    """Sum of statistics of the same shape, member by member; shorter tuples end in zeros."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    if isinstance(first, int):
+        return sum(parts)
+    if isinstance(first, tuple):
+        return tuple(map(sum, zip_longest(*parts, fillvalue=0)))
+    if isinstance(first, dict):
+        names = sorted({name for part in parts for name in part})
+        return {name: total([part[name] for part in parts if name in part]) for name in names}
+    names = [member.name for member in fields(first)]
+    return replace(
+        first, **{name: total([getattr(part, name) for part in parts]) for name in names}
+    )
 
 
 def _histograms(drawn: Drawn, chosen: Any) -> Histograms:

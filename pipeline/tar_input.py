@@ -97,7 +97,7 @@ def _documents(
             reached = read.stop
             yield read
     except UnusableInput as why:
-        if why.reason == "damaged_tar":
+        if why.reason.startswith("damaged_"):  # the tar's own stream, not the member
             raise
         detail = f"member {member.name[:200]!r}: {why.detail}"
         yield maker.bad((reached, reached), b"", UnusableInput(why.reason, detail))

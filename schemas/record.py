@@ -3,7 +3,7 @@
 Written last by `pipeline/build.py`; an item without a record has not been built.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -91,7 +91,7 @@ class ItemRecord:
     shards: tuple[ShardFile, ...]
     documents: FileHashes
     counts: Counts
-    statistics: Statistics = field(default_factory=dict)
+    statistics: Statistics
 
     def to_json(self) -> str:
         """Sealed text: the same item gives the same bytes."""

@@ -114,7 +114,9 @@ def test_a_preset_extends_another_and_has_its_own_objectives(tmp_path: Path) -> 
         '[build]\nseed = 5\npasses = 2\n[build.objective.a]\nkind = "blank"\n'
     )
     child = tmp_path / "child.toml"
-    child.write_text('extends = "base"\n[build]\nseed = 6\n[build.objective.b]\nkind = "document"\n')
+    child.write_text(
+        'extends = "base"\n[build]\nseed = 6\n[build.objective.b]\nkind = "document"\n'
+    )
     build = load_config(child).build
     assert (build.seed, build.passes, list(build.objective)) == (6, 2, ["b"])
     child.write_text('extends = "base"\n')

@@ -5,13 +5,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import batched, objectives, plain
+from pipeline import batched, compiled_cache, objectives, plain
 from pipeline.assemble import Rules
 from pipeline.engines import ENGINE_VARIABLE, choose_engine
 from pipeline.objectives import BLANKS, OBJECTIVES, Objective
@@ -231,6 +232,25 @@ def test_the_compiled_engine_writes_nothing_outside_a_row() -> None:
         with pytest.raises(AssertionError, match="sample of window 0 outgrows its row"):
             engine.write(batch, spans, rules, placement, rows)
         assert not rows.values.any()
+
+
+def test_compiled_code_is_kept_where_a_folder_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    chosen = compiled_cache.cache_folder(str(tmp_path / "chosen"))
+    assert chosen == tmp_path / "chosen" / chosen.name
+    in_home = compiled_cache.cache_folder(str(blocked))
+    assert in_home == tmp_path / "home" / ".cache" / "blankstream" / chosen.name
+    monkeypatch.setenv("HOME", str(blocked))
+    assert compiled_cache.cache_folder(str(blocked)) is None
+
+
+def test_kernels_compile_without_a_folder_to_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled_cache, "cache_folder", lambda chosen: None)
+    assert compiled_cache.kernel(lambda number: number + 1)(3) == 4
 
 
 def test_an_engine_is_chosen_by_name_by_environment_or_by_what_is_installed(

@@ -98,7 +98,7 @@ def test_what_precedes_a_cut_is_read_and_the_rest_is_one_case(tmp_path: Path, na
     whole = read(tmp_path / name, content, config)
     most = 0
     for _ in range(MUTANTS // 5):
-        cut = int(random.integers(8, len(content) - 8))
+        cut = int(random.integers(16, len(content) - 8))
         *found, bad = read(tmp_path / name, content[:cut], config)
         assert found == whole[: len(found)]
         assert isinstance(bad, BadInput)

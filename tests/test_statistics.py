@@ -20,13 +20,13 @@ from pipeline.findings import check_laws, manifest_statistics
 from pipeline.length_laws import LENGTH_BINS, UNIT
 from pipeline.objectives import OBJECTIVES as TABLE
 from pipeline.objectives import corrupt
-from pipeline.statistics import _MARKS, SplitStatistics, add, describe
+from pipeline.statistics import _MARKS, SplitStatistics, describe, total
 from pipeline.window_batch import WindowBatch
 from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.errors import DatasetError
 from schemas.manifest import MANIFEST_NAME
 from schemas.objectives import IGNORE_INDEX
-from schemas.record import ItemRecord, ObjectiveStatistics, TallySums
+from schemas.record import Histograms, ItemRecord, ObjectiveStatistics, TallySums
 from schemas.samples import Span, Window
 from tests.corpus import NoProgress, small_config
 from tests.strategies import KEYS, OBJECTIVES, SPECIAL, VOCAB_SIZE, windows, windows_with_spans
@@ -97,10 +97,7 @@ def test_sums_over_items_are_those_of_one_big_item(
     batch = random_batch(400, sizes=(4, 120))
     edges = sorted({0, 400, *cuts})
     parts = [collected(batch.part(slice(a, b)), objective)[0] for a, b in pairwise(edges)]
-    total, *others = reversed(parts) if reverse else parts
-    for part in others:
-        total = add(total, part)
-    assert total == collected(batch, objective)[0]
+    assert total(parts[::-1] if reverse else parts) == collected(batch, objective)[0]
 
 
 @given(OBJECTIVES)
@@ -219,13 +216,12 @@ def test_a_rule_alone_and_identical_documents_are_shown(tmp_path: Path) -> None:
 
 
 def test_records_hold_integers_that_add_up_to_the_manifest(built: Path) -> None:
-    total: dict = {}
-    for path in sorted((built / "records").rglob("*.json")):
-        total = add(total, ItemRecord.from_json(path.read_text(), str(path)).statistics)
+    paths = (built / "records").rglob("*.json")
+    found = total([ItemRecord.from_json(path.read_text(), "x").statistics for path in paths])
     objectives = open_dataset(built).manifest.statistics["train"]["objectives"]
-    assert total["train"].keys() == objectives.keys()
+    assert found["train"].keys() == objectives.keys()
     for name, part in objectives.items():
-        assert list(total["train"][name].lawful.span_lengths) == part["histograms"]["span_lengths"]
+        assert list(found["train"][name].lawful.span_lengths) == part["histograms"]["span_lengths"]
 
 
 @pytest.mark.parametrize("mix_by", ["samples", "tokens"])
@@ -236,12 +232,15 @@ def test_shares_are_of_what_is_mixed_and_of_all_for_prompted_data(mix_by: str) -
         "instruction": ObjectiveConfig(kind="instruction", share=0.1),
     }
     config = small_config(objective=objectives, mix_by=mix_by)
+    none = Histograms(0, (), (), ())
+    nothing = dict.fromkeys(objectives, ObjectiveStatistics(none, none, {}))
     counts = {"train.windows.dropped.too_short": 3}
     for name, samples, tokens in (("blank", 2, 10), ("prefix", 4, 40), ("instruction", 4, 50)):
         counts |= {f"train.{name}.samples": samples, f"train.{name}.window_tokens": tokens}
         for what in ("spans", "part_a", "part_b", "masked", "mask", "label"):
             counts[f"train.{name}.{what}" + "_tokens" * (what != "spans")] = samples
-    found = manifest_statistics(counts, {}, config, {"train": 1, "heldout": 0})["train"]
+    rows = {"train": 1, "heldout": 0}
+    found = manifest_statistics(counts, {"train": nothing}, config, rows)["train"]
     shares = {name: part["share"] for name, part in found["objectives"].items()}
     asked = {name: part["share_asked"] for name, part in found["objectives"].items()}
     assert found["windows_dropped"] == {"too_short": 3}
