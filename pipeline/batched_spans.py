@@ -82,7 +82,7 @@ def _sentence_edges(frames: Frames) -> tuple[Ints, Ints]:
     inside = np.arange(edges.shape[1] - 1) < given[:, None]
     edges[:, 1:][inside] = flat - np.repeat(windows.offsets - int(windows.cls), given)
     reached = np.take_along_axis(edges, given[:, None], axis=1)[:, 0] == frames.last
-    counts = given + ~(reached & (given > 0))
+    counts = given + ~reached
     return edges[:, : counts.max() + 1], counts
 
 

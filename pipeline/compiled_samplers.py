@@ -98,7 +98,7 @@ def sample_sentences(
     count = len(ends)
     edges[0] = frame.first
     edges[1 : count + 1] = ends
-    if count == 0 or edges[count] != frame.last:
+    if edges[count] != frame.last:
         count += 1
         edges[count] = frame.last
     order = ascending(scratch.order, 0, count)

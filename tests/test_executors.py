@@ -7,7 +7,7 @@ import pytest
 from jobs import executors
 from jobs.executors import EXECUTORS, default_executor, run_items
 from pipeline.build import BuildContext
-from schemas.errors import BlankstreamError, InputError
+from schemas.errors import BlankstreamError, DatasetError
 from schemas.plan import Plan, Slice, SourceRange, WorkItem
 from tests.corpus import die
 
@@ -24,7 +24,7 @@ def context_without_tokenizer(folder: Path) -> BuildContext:
 )
 def test_the_error_of_an_item_is_raised_as_it_is(tmp_path: Path, executor: str) -> None:
     context = context_without_tokenizer(tmp_path)
-    with pytest.raises(InputError, match=r"tokenizer\.model: cannot read the tokenizer"):
+    with pytest.raises(DatasetError, match=r"description\.json: cannot be read"):
         run_items(executor, context, [ITEM], 1, lambda record: None)
 
 
