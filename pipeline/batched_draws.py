@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.randomness import _GOLDEN, _STREAM, _WINDOW, Stream
+from pipeline.randomness import MIX_FIRST, MIX_SECOND, PER_STREAM, PER_WINDOW, STEP, Stream
 from pipeline.window_batch import Ints, WindowBatch
 from schemas.build_config import ObjectiveConfig
 
@@ -31,9 +31,9 @@ class Frames(NamedTuple):
     def states(self, stream: Stream) -> States:
         """(w,) What `Draws` of that stream start from."""
         with_window = self.windows.keys + self.windows.numbers.astype(np.uint64) * np.uint64(
-            _WINDOW
+            PER_WINDOW
         )
-        return mix(with_window + np.uint64(stream * _STREAM & (2**64 - 1)))
+        return mix(with_window + np.uint64(stream * PER_STREAM & (2**64 - 1)))
 
     def targets(self, objective: ObjectiveConfig) -> Ints:
         """(w,) `spans.target_tokens`."""
@@ -48,14 +48,14 @@ def frames_of(windows: WindowBatch) -> Frames:
 
 def mix(values: States) -> States:
     """`randomness.mix`."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(MIX_FIRST)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(MIX_SECOND)
     return values ^ (values >> np.uint64(31))
 
 
 def bits32_at(states: States, indices: Any) -> Ints:
     """The high 32 bits of draws `indices`, broadcast against `states`."""
-    steps = (np.atleast_1d(indices).astype(np.uint64) + np.uint64(1)) * np.uint64(_GOLDEN)
+    steps = (np.atleast_1d(indices).astype(np.uint64) + np.uint64(1)) * np.uint64(STEP)
     return (mix(states + steps) >> np.uint64(32)).astype(np.int64)
 
 

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 
 from pipeline import spans
-from pipeline.batched_draws import Frames, below_at, bits32_at, frames_of, ranges, shuffled
+from pipeline.batched_draws import Frames, below_at, bits32_at, ranges, shuffled
 from pipeline.randomness import Stream, length_thresholds, threshold
 from pipeline.window_batch import Ints
 from schemas.build_config import ObjectiveConfig
-
-__all__ = ["SAMPLERS", "bits32_at", "frames_of"]
 
 Flat = tuple[Ints, Ints, Ints]
 

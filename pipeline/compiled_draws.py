@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.compiled_cache import helper
-from pipeline.randomness import _GOLDEN, _STREAM, _WINDOW, Stream
+from pipeline.randomness import MIX_FIRST, MIX_SECOND, PER_STREAM, PER_WINDOW, STEP, Stream
 
 Ints = NDArray[np.int64]
 
@@ -26,8 +26,8 @@ LENGTHS, PLACES, ORDER, SINGLE, NOISE, REPLACE, RANDOM_TOKENS, OFFSET = (
     )
 )
 
-_STEP, _PER_WINDOW, _PER_STREAM = np.uint64(_GOLDEN), np.uint64(_WINDOW), np.uint64(_STREAM)
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_STEP, _PER_WINDOW, _PER_STREAM = np.uint64(STEP), np.uint64(PER_WINDOW), np.uint64(PER_STREAM)
+_FIRST, _SECOND = np.uint64(MIX_FIRST), np.uint64(MIX_SECOND)
 _BY_27, _BY_30, _BY_31, _BY_32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
 
 

@@ -17,8 +17,12 @@ import xxhash
 T = TypeVar("T")
 
 _MASK64 = (1 << 64) - 1
-_GOLDEN = 0x9E3779B97F4A7C15
-_WINDOW, _STREAM = 0xD6E8FEB86659FD93, 0xA0761D6478BD642F
+STEP, PER_WINDOW, PER_STREAM = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xA0761D6478BD642F
+"""Odd constants by which draw number, window and stream enter the state; the first is 2**64 over
+the golden ratio, splitmix64's own."""
+
+MIX_FIRST, MIX_SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+"""Multipliers of splitmix64's finalizer."""
 
 
 class Stream(IntEnum):
@@ -38,8 +42,8 @@ class Stream(IntEnum):
 
 def mix(value: int) -> int:
     """splitmix64's finalizer, a bijection of [0, 2**64)."""
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK64
+    value = ((value ^ (value >> 30)) * MIX_FIRST) & _MASK64
+    value = ((value ^ (value >> 27)) * MIX_SECOND) & _MASK64
     return value ^ (value >> 31)
 
 
@@ -59,13 +63,13 @@ class Draws:
     __slots__ = ("_next", "_state")
 
     def __init__(self, key: int, window: int, stream: Stream) -> None:
-        self._state = mix((key + window * _WINDOW + stream * _STREAM) & _MASK64)
+        self._state = mix((key + window * PER_WINDOW + stream * PER_STREAM) & _MASK64)
         self._next = 0
 
     def bits32(self) -> int:
         """The high 32 bits of the next draw."""
         self._next += 1
-        return mix((self._state + self._next * _GOLDEN) & _MASK64) >> 32
+        return mix((self._state + self._next * STEP) & _MASK64) >> 32
 
     def below(self, bound: int) -> int:
         """An integer in [0, bound), bound <= 2**31; its bias is at most bound / 2**32."""
@@ -74,7 +78,7 @@ class Draws:
 
     def bits32_at(self, index: int) -> int:
         """The high 32 bits of draw `index`, whatever was drawn before."""
-        return mix((self._state + (index + 1) * _GOLDEN) & _MASK64) >> 32
+        return mix((self._state + (index + 1) * STEP) & _MASK64) >> 32
 
     def below_at(self, index: int, bound: int) -> int:
         """`below` with draw `index`, whatever was drawn before."""

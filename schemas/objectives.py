@@ -5,6 +5,7 @@ shards name the objectives by code.
 """
 
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 IGNORE_INDEX = -100
@@ -54,6 +55,7 @@ class SpecialTokens:
         first = self.first_sentinel + 2 * (index - 1)
         return first, first + 1
 
+    @lru_cache(maxsize=64)  # noqa: B019 (frozen and hashed by content; 64 keep nothing large alive)
     def ids(self, vocab_size: int) -> list[int]:
         """All special ids below `vocab_size`, ascending, each once."""
         names = self.to_mapping()
