@@ -22,8 +22,8 @@ from jobs.cli import find_preset
 from pipeline.build import BuildContext, build_work_item
 from pipeline.sentences import load_splitter
 from pipeline.text import BATCH_CHARACTERS
-from pipeline.tokenizer import cut_units
 from pipeline.tokens import open_tokenizer
+from pipeline.vocabularies.tokenizer import cut_units
 from schemas.config import load_config
 from schemas.manifest import TOKENIZER_FOLDER
 from schemas.plan import Plan

@@ -23,7 +23,7 @@ from benchmarks.plain_loop import (
     check,
 )
 from pipeline.assemble import Rules
-from pipeline.engines import choose_engine
+from pipeline.engines.choice import choose_engine
 from pipeline.objectives import OBJECTIVES
 from pipeline.packing import empty_rows
 from pipeline.window_batch import Engine, Placement, Rows, WindowBatch

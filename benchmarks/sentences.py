@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.punkt_training import import_punkt
 from pipeline.sentences import load_splitter
+from pipeline.splitters.punkt_training import import_punkt
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 BLOCK_CHARACTERS = 1_000_000

@@ -15,8 +15,8 @@ from pipeline.dataset import Dataset, open_dataset
 from pipeline.document_table import read_documents_table
 from pipeline.objectives import OBJECTIVES, rules_of
 from pipeline.packing import decode_row
-from pipeline.tokenizer import Tokenizer
 from pipeline.tokens import open_tokenizer
+from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import BuildConfig
 from schemas.config import parse_config
 from schemas.errors import DatasetError, UserError

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from jobs.visible_text import Run, text_runs, visible
 from pipeline.assemble import Rules, Tokens
 from pipeline.objectives import IN_PLACE, NEXT_TOKEN, OBJECTIVES, PREFIX, PREFIX_LM, SENTINELS
-from pipeline.tokenizer import Tokenizer
+from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.objectives import IGNORE_INDEX
 from schemas.samples import Sample, Span
 

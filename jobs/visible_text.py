@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
-from pipeline.tokenizer import Tokenizer
+from pipeline.vocabularies.tokenizer import Tokenizer
 
 _ACTING_KINDS = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _HARMLESS = "\n\t\u200c\u200d"

@@ -3,10 +3,10 @@
 Stands before planning: a build that starts does not find out later that a sample outgrows its row.
 """
 
-from pipeline.encodings import check_encoding
 from pipeline.mixing import INSTRUCTION, mixed_objectives
 from pipeline.mixture import schedule
 from pipeline.objectives import OBJECTIVES, SENTINELS, max_sample_tokens, max_spans
+from pipeline.readers.encodings import check_encoding
 from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.errors import ConfigError
 from schemas.objectives import SpecialTokens

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from pipeline.columns import Row, read_arrow, read_parquet
-from pipeline.compression import decompressed
-from pipeline.encodings import HEAD_BYTES, encoding_of
-from pipeline.fields import DocumentMaker
-from pipeline.formats import (
+from pipeline.randomness import hash_fraction
+from pipeline.readers.compression import decompressed
+from pipeline.readers.document_fields import DocumentMaker
+from pipeline.readers.encodings import HEAD_BYTES, encoding_of
+from pipeline.readers.formats import (
     ARROW,
     PARQUET,
     SUFFIXES,
@@ -23,8 +23,7 @@ from pipeline.formats import (
     is_splittable,
     kind_of,
 )
-from pipeline.randomness import hash_fraction
-from pipeline.reads import (
+from pipeline.readers.reads import (
     EXCERPT_CHARACTERS,
     REASONS,
     SHOWN_CASES,
@@ -37,9 +36,10 @@ from pipeline.reads import (
     bad_input,
     bad_ratio_error,
 )
-from pipeline.remote import local_copy
-from pipeline.tar_input import read_tar
-from pipeline.text_input import read_lines, read_stream
+from pipeline.readers.remote import local_copy
+from pipeline.readers.table_input import Row, read_arrow, read_parquet
+from pipeline.readers.tar_input import read_tar
+from pipeline.readers.text_input import read_lines, read_stream
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange

@@ -15,7 +15,7 @@ import xxhash
 
 from pipeline.document_table import duplicate_error, read_documents_table
 from pipeline.documents import SHOWN_CASES, BadInput, bad_ratio_error
-from pipeline.findings import check_laws, manifest_statistics, sum_statistics
+from pipeline.laws.gate import check_laws, manifest_statistics, sum_statistics
 from pipeline.table import write_table
 from pipeline.tools import row_format_of
 from schemas.build_config import BuildConfig

@@ -15,12 +15,12 @@ from urllib.parse import unquote, urlsplit
 
 import xxhash
 
-from pipeline.columns import row_group_cuts
-from pipeline.encodings import HEAD_BYTES, Encoding
-from pipeline.formats import PARQUET, SUFFIXES, TEXT, is_splittable, kind_of
-from pipeline.lines import is_blank, split_lines
-from pipeline.range_bytes import blocks_of, changed_error, hash_range, needed_spans
-from pipeline.remote import is_url, list_url, opened
+from pipeline.readers.encodings import HEAD_BYTES, Encoding
+from pipeline.readers.formats import PARQUET, SUFFIXES, TEXT, is_splittable, kind_of
+from pipeline.readers.lines import is_blank, split_lines
+from pipeline.readers.range_bytes import blocks_of, changed_error, hash_range, needed_spans
+from pipeline.readers.remote import is_url, list_url, opened
+from pipeline.readers.table_input import row_group_cuts
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import InputFile, SourceRange

@@ -18,7 +18,7 @@ from pipeline.assemble import (
     assemble_prefix_lm,
     assemble_sentinels,
 )
-from pipeline.laws import COMPLETION, DOCUMENT, SENTENCES, SHORT_SPANS, SUFFIX, TOKENS, Law
+from pipeline.laws.laws import COMPLETION, DOCUMENT, SENTENCES, SHORT_SPANS, SUFFIX, TOKENS, Law
 from pipeline.randomness import Draws, Stream
 from pipeline.restore import (
     Restored,

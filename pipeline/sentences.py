@@ -1,8 +1,9 @@
 """documents -> sentences: half-open character ranges.
 
-Stands between reading and tokenizing. Two rules split a document: Punkt (`pipeline.punkt`, exactly
-nltk's spans) and one for Chinese and Japanese (`pipeline.cjk`). A splitter says which document goes
-to which rule. It is plain data (JSON) with a hash, so that a build can say which one it used.
+Stands between reading and tokenizing. Two rules split a document: Punkt (`splitters/punkt.py`,
+exactly nltk's spans) and one for Chinese and Japanese (`splitters/cjk.py`). A splitter says which
+document goes to which rule. It is plain data (JSON) with a hash, so that a build can say which one
+it used.
 """
 
 import hashlib
@@ -12,10 +13,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipeline.cjk import cjk_spans
-from pipeline.punkt import Punkt
-from pipeline.punkt_training import check_tables, empty_tables, read_tables, train_tables
-from pipeline.scripts import is_cjk, is_cjk_language
+from pipeline.splitters.cjk import cjk_spans
+from pipeline.splitters.punkt import Punkt
+from pipeline.splitters.punkt_training import check_tables, empty_tables, read_tables, train_tables
+from pipeline.splitters.scripts import is_cjk, is_cjk_language
 from schemas.errors import InputError
 
 TRAINING_CHARACTERS = 4_000_000

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.laws.statistics import SplitStatistics
 from pipeline.mixing import ObjectiveMix
 from pipeline.randomness import document_key
 from pipeline.rows import SplitWriter
-from pipeline.statistics import SplitStatistics
 from pipeline.text import TokenBatch
 from pipeline.tools import Tools
 from pipeline.windows import WindowCutter

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.documents import Document
 from pipeline.sentences import Splitter
-from pipeline.tokenizer import Tokenizer, cut_units
+from pipeline.vocabularies.tokenizer import Tokenizer, cut_units
 
 BATCH_CHARACTERS = 1 << 20
 """Characters that are held and tokenized together, unless one document has more."""

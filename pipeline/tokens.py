@@ -9,11 +9,20 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipeline.huggingface_files import JSON_NAME, byte_bpe_json, canonical_json, wordpiece_json
-from pipeline.huggingface_tokens import HuggingFaceTokenizer
-from pipeline.layouts import PIECES
-from pipeline.sentencepiece_tokens import MODEL_NAME, SentencePieceTokenizer, train_tokenizer
-from pipeline.tokenizer import Tokenizer, cut_units
+from pipeline.vocabularies.huggingface_files import (
+    JSON_NAME,
+    byte_bpe_json,
+    canonical_json,
+    wordpiece_json,
+)
+from pipeline.vocabularies.huggingface_tokens import HuggingFaceTokenizer
+from pipeline.vocabularies.layouts import PIECES
+from pipeline.vocabularies.sentencepiece_tokens import (
+    MODEL_NAME,
+    SentencePieceTokenizer,
+    train_tokenizer,
+)
+from pipeline.vocabularies.tokenizer import Tokenizer, cut_units
 from schemas.build_config import TokenizerConfig
 from schemas.errors import ConfigError, DatasetError, InputError
 from schemas.storage import commit_bytes, commit_text

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.assemble import Rules
-from pipeline.engines import choose_engine
+from pipeline.engines.choice import choose_engine
 from pipeline.objectives import rules_of
 from pipeline.sentences import Splitter, load_splitter
 from pipeline.tokens import Tokenizer, open_tokenizer

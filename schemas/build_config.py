@@ -1,7 +1,7 @@
 """The build section: everything that decides how documents become rows.
 
-`build_recipe` in `plan.py` takes from here what decides bytes; `passes` and `item_bytes` decide
-which work items there are.
+`build_recipe` in `pipeline/planning.py` takes from here what decides bytes; `passes` and
+`item_bytes` decide which work items there are.
 """
 
 import re
@@ -42,8 +42,8 @@ class TokenizerConfig:
 
     `path` is a SentencePiece model, a `tokenizer.json`, a WordPiece `vocab.txt`, or a folder with
     one of them or with `vocab.json` and `merges.txt`. `layout` names GLM's special-token ids over
-    it (`pipeline.layouts.LAYOUTS`); empty takes the one that fits. `sentinels` is the number of
-    sentinel pairs behind the vocabulary. `lower_case` is for WordPiece alone.
+    it (`LAYOUTS` in `pipeline/vocabularies/layouts.py`); empty takes the one that fits. `sentinels`
+    is the number of sentinel pairs behind the vocabulary. `lower_case` is for WordPiece alone.
     """
 
     path: str = ""

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cjk import cjk_spans
-from pipeline.scripts import is_cjk, is_cjk_language
+from pipeline.splitters.cjk import cjk_spans
+from pipeline.splitters.scripts import is_cjk, is_cjk_language
 
 EXAMPLES = [
     # plain marks, runs of them, several on a line

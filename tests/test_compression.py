@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.compression import compression_of, decompressed
-from pipeline.reads import UnusableInput
+from pipeline.readers.compression import compression_of, decompressed
+from pipeline.readers.reads import UnusableInput
 from tests.text_inputs import zstandard
 
 WRITERS: dict[str, Callable[[bytes], bytes]] = {

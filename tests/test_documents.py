@@ -21,7 +21,7 @@ from pipeline.documents import (
     read_documents,
 )
 from pipeline.inputs import cut_ranges
-from pipeline.reads import MAX_DOCUMENT_BYTES
+from pipeline.readers.reads import MAX_DOCUMENT_BYTES
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange

@@ -8,8 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.documents import BadInput, Document
-from pipeline.encodings import HEAD_BYTES, Encoding, check_encoding, encoding_of, looks_like_text
-from pipeline.reads import UnusableInput
+from pipeline.readers.encodings import (
+    HEAD_BYTES,
+    Encoding,
+    check_encoding,
+    encoding_of,
+    looks_like_text,
+)
+from pipeline.readers.reads import UnusableInput
 from schemas.build_config import BuildConfig
 from schemas.errors import ConfigError
 from tests.text_inputs import read

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import batched, compiled_cache, objectives, plain
+from pipeline import objectives
 from pipeline.assemble import Rules
-from pipeline.engines import ENGINE_VARIABLE, choose_engine
+from pipeline.engines import batched, compiled_cache, plain
+from pipeline.engines.choice import ENGINE_VARIABLE, choose_engine
 from pipeline.objectives import BLANKS, OBJECTIVES, Objective
 from pipeline.packing import Packer, empty_rows
 from pipeline.window_batch import Engine, Ints, Placement, Rows, SpanBatch, WindowBatch
@@ -282,7 +283,7 @@ def test_an_engine_is_chosen_by_name_by_environment_or_by_what_is_installed(
 
 def test_without_numba_the_batched_engine_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(ENGINE_VARIABLE, raising=False)
-    monkeypatch.setattr("pipeline.engines.find_spec", lambda name: None)
+    monkeypatch.setattr("pipeline.engines.choice.find_spec", lambda name: None)
     assert choose_engine() == choose_engine("batched")
     with pytest.raises(ConfigError, match="needs numba: pip install numba"):
         choose_engine("compiled")
@@ -290,7 +291,7 @@ def test_without_numba_the_batched_engine_is_chosen(monkeypatch: pytest.MonkeyPa
 
 def test_numba_is_imported_only_when_the_compiled_engine_is_chosen() -> None:
     code = (
-        "import sys; from pipeline.engines import choose_engine; choose_engine('batched');"
+        "import sys; from pipeline.engines.choice import choose_engine; choose_engine('batched');"
         "assert 'numba' not in sys.modules; choose_engine('compiled');"
         "assert 'numba' in sys.modules"
     )

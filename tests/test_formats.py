@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.documents import SUFFIXES, BadInput, Document
-from pipeline.formats import Format, compression_named, format_of, kind_of
+from pipeline.readers.formats import Format, compression_named, format_of, kind_of
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from tests.text_inputs import jsonl, read, zstandard

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import json_input
-from pipeline.encodings import Encoding
-from pipeline.json_input import JoinedStream, Utf8Stream, parse_object, split_array
-from pipeline.reads import UnusableInput
+from pipeline.readers import json_input
+from pipeline.readers.encodings import Encoding
+from pipeline.readers.json_input import JoinedStream, Utf8Stream, parse_object, split_array
+from pipeline.readers.reads import UnusableInput
 
 VALUES = st.recursive(
     st.none() | st.integers() | st.text(max_size=8) | st.sampled_from(['"', "\\", "]", "{,", "é"]),

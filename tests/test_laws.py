@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from pipeline import spans as samplers
 from pipeline.assemble import Rules
-from pipeline.engines import choose_engine
-from pipeline.gate import compare
-from pipeline.laws import Tally, first_sentences
-from pipeline.length_laws import UNIT, is_unconditional
+from pipeline.engines.choice import choose_engine
+from pipeline.laws.goodness_of_fit import compare
+from pipeline.laws.laws import Tally, first_sentences
+from pipeline.laws.lengths import UNIT, is_unconditional
 from pipeline.objectives import OBJECTIVES as TABLE
 from pipeline.window_batch import SpanBatch, WindowBatch
 from schemas.build_config import ObjectiveConfig

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.layouts import LAYOUTS, OWN, PIECES, TokenLayout, Vocabulary, lay_out
+from pipeline.vocabularies.layouts import LAYOUTS, OWN, PIECES, TokenLayout, Vocabulary, lay_out
 from schemas.errors import ConfigError
 from schemas.objectives import SpecialTokens
 from tests.oracle import oracle_path

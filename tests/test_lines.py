@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import lines
-from pipeline.encodings import Encoding
-from pipeline.lines import Piece, is_blank, split_lines, split_paragraphs, whole_stream
+from pipeline.readers import lines
+from pipeline.readers.encodings import Encoding
+from pipeline.readers.lines import Piece, is_blank, split_lines, split_paragraphs, whole_stream
 
 UTF8 = Encoding("utf-8")
 ENCODINGS = st.sampled_from(["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])

@@ -16,10 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.sentences import nltk_splitter
-from pipeline.punkt import Punkt
-from pipeline.punkt_characters import BREAKS, DIGITS, OTHER_SPACES, SEPARATORS, SPACES, is_letter
-from pipeline.punkt_tokens import TokenRules, Verdicts
-from pipeline.punkt_training import empty_tables, read_tables
+from pipeline.splitters.punkt import Punkt
+from pipeline.splitters.punkt_characters import (
+    BREAKS,
+    DIGITS,
+    OTHER_SPACES,
+    SEPARATORS,
+    SPACES,
+    is_letter,
+)
+from pipeline.splitters.punkt_tokens import TokenRules, Verdicts
+from pipeline.splitters.punkt_training import empty_tables, read_tables
 
 FULL = bool(os.environ.get("BLANKSTREAM_FULL"))
 

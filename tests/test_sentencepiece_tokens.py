@@ -5,8 +5,8 @@ import io
 import pytest
 import sentencepiece
 
-from pipeline.sentencepiece_tokens import SentencePieceTokenizer
 from pipeline.tokens import PIECES, Tokenizer, train_tokenizer
+from pipeline.vocabularies.sentencepiece_tokens import SentencePieceTokenizer
 from schemas.build_config import TokenizerConfig
 from schemas.errors import ConfigError
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from nltk.tokenize.punkt import PunktSentenceTokenizer, PunktTrainer
 
-from pipeline.cjk import cjk_spans
-from pipeline.punkt_training import empty_tables
 from pipeline.sentences import Splitter, load_splitter, train_splitter
+from pipeline.splitters.cjk import cjk_spans
+from pipeline.splitters.punkt_training import empty_tables
 from schemas.errors import InputError
 
 CHINESE = "他说：“好。”然后走了。No. 1是什么？"  # noqa: RUF001 (full-width marks)

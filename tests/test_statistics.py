@@ -15,12 +15,12 @@ from jobs.build import BuildRequest, build_dataset
 from jobs.summary import build_summary
 from pipeline.assemble import Rules
 from pipeline.dataset import open_dataset
-from pipeline.engines import choose_engine
-from pipeline.findings import check_laws, manifest_statistics
-from pipeline.length_laws import LENGTH_BINS, UNIT
+from pipeline.engines.choice import choose_engine
+from pipeline.laws.gate import check_laws, manifest_statistics
+from pipeline.laws.lengths import LENGTH_BINS, UNIT
+from pipeline.laws.statistics import _MARKS, SplitStatistics, describe, total
 from pipeline.objectives import OBJECTIVES as TABLE
 from pipeline.objectives import corrupt
-from pipeline.statistics import _MARKS, SplitStatistics, describe, total
 from pipeline.window_batch import WindowBatch
 from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.errors import DatasetError

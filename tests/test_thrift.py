@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.thrift import Compact
+from pipeline.readers.thrift import Compact
 
 STRUCT = bytes(
     [

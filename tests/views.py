@@ -10,9 +10,9 @@ from rich.console import Console
 from jobs.inspect_terminal import render_row
 from jobs.sample_view import Origin, RowView, SampleView, view_sample
 from pipeline.assemble import Rules
-from pipeline.layouts import PIECES, Vocabulary
 from pipeline.objectives import OBJECTIVES, corrupt
-from pipeline.tokenizer import Tokenizer, Tokens
+from pipeline.vocabularies.layouts import PIECES, Vocabulary
+from pipeline.vocabularies.tokenizer import Tokenizer, Tokens
 from schemas.build_config import ObjectiveConfig
 from schemas.samples import Window
 from tests import strategies

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.drawn import Drawn
+from pipeline.laws.drawn import Drawn
 from pipeline.window_batch import SpanBatch, WindowBatch
 from schemas.samples import Span, Window
 

@@ -1,0 +1,163 @@
+"""windows -> spans, compiled: the samplers of `spans.py` for one window.
+
+Each writes its spans, ascending, to the front of `starts` and `stops` and returns their number.
+`compiled_spans.py` calls them.
+"""
+
+from typing import Any, NamedTuple
+
+from pipeline.engines.compiled_cache import helper
+from pipeline.engines.compiled_draws import (
+    LENGTHS,
+    PLACES,
+    SINGLE,
+    Ints,
+    below_at,
+    bits32_at,
+    shuffle,
+    state_of,
+)
+from pipeline.engines.compiled_marks import Bits, collect, mark
+from pipeline.engines.compiled_windows import Frame
+
+BLANKS, SENTENCES, DOCUMENT, SUFFIX, COMPLETION, TOKENS = range(6)
+"""Codes of the samplers, for the field `sampler` of a rule."""
+
+SHORT = 8
+"""Lengths that are tried all at once; columns of `thresholds` number at least one more."""
+
+
+class Scratch(NamedTuple):
+    """Memory for one window at a time; `bits` and `tally` are all 0 between uses."""
+
+    bits: Bits
+    tally: Ints
+    order: Ints
+    edges: Ints
+
+
+@helper
+def sample_blanks(
+    frame: Frame, rule: Any, thresholds: Ints, spans: tuple[Ints, Ints], scratch: Scratch
+) -> int:
+    """`spans.sample_blanks`."""
+    starts, stops = spans
+    maskable = frame.last - frame.first
+    count, masked = draw_lengths(frame, rule, thresholds, stops)
+    free = maskable - masked - (count - 1)
+    state = state_of(frame.key, frame.number, PLACES)
+    for index in range(count):
+        place = below_at(state, index, free + 1)
+        scratch.tally[place] += 1
+        mark(scratch.bits, place)
+    index, offset = 0, frame.first
+    for place in scratch.order[: collect(scratch.bits, free + 1, scratch.order)]:
+        for _ in range(scratch.tally[place]):
+            length = stops[index]
+            starts[index], stops[index] = offset + place, offset + place + length
+            offset += length + 1
+            index += 1
+        scratch.tally[place] = 0
+    return count
+
+
+@helper
+def draw_lengths(frame: Frame, rule: Any, thresholds: Ints, lengths: Ints) -> tuple[int, int]:
+    """Write the lengths of blanks; their (number, sum)."""
+    maskable = frame.last - frame.first
+    target = max(1, int(rule["mask_ratio"] * frame.size))
+    if bits32_at(state_of(frame.key, frame.number, SINGLE), 0) < rule["single_span"]:
+        target = 1
+    state = state_of(frame.key, frame.number, LENGTHS)
+    count, masked = 0, 0
+    while masked < target:
+        room = maskable - masked - max(count, 1)
+        if room < 1:
+            break
+        draw, length = bits32_at(state, count), 1
+        for shorter in range(SHORT):  # without a branch, as nearly all lengths are found here
+            length += int(thresholds[shorter] <= draw)
+        while thresholds[length - 1] <= draw:
+            length += 1
+        lengths[count] = min(length, room)
+        masked += lengths[count]
+        count += 1
+    if count == 0:
+        lengths[0] = 1
+        return 1, 1
+    return count, masked
+
+
+@helper
+def sample_sentences(
+    frame: Frame, target: int, ends: Ints, spans: tuple[Ints, Ints], scratch: Scratch
+) -> int:
+    """`spans.sample_sentences`; `ends` are those inside the window, perhaps without its last."""
+    starts, stops = spans
+    edges = scratch.edges
+    count = len(ends)
+    edges[0] = frame.first
+    edges[1 : count + 1] = ends
+    if edges[count] != frame.last:
+        count += 1
+        edges[count] = frame.last
+    order = ascending(scratch.order, 0, count)
+    shuffle(state_of(frame.key, frame.number, PLACES), order)
+    masked = 0
+    for index in order:
+        if masked >= target:
+            break
+        mark(scratch.bits, index)
+        masked += edges[index + 1] - edges[index]
+    taken = collect(scratch.bits, count, scratch.order)
+    for index in range(taken):
+        sentence = scratch.order[index]
+        starts[index], stops[index] = edges[sentence], edges[sentence + 1]
+    return taken
+
+
+@helper
+def ascending(memory: Ints, first: int, count: int) -> Ints:
+    """`memory`'s front as first, first + 1, ..."""
+    items = memory[:count]
+    for index in range(count):
+        items[index] = first + index
+    return items
+
+
+@helper
+def sample_tokens(frame: Frame, target: int, spans: tuple[Ints, Ints], scratch: Scratch) -> int:
+    """`spans.sample_tokens`."""
+    starts, stops = spans
+    maskable = frame.last - frame.first
+    places = ascending(scratch.order, frame.first, maskable)
+    state = state_of(frame.key, frame.number, PLACES)
+    count = min(target, max(1, maskable - 1))
+    for index in range(count):
+        other = index + below_at(state, index, maskable - index)
+        places[index], places[other] = places[other], places[index]
+        mark(scratch.bits, places[index])
+    collect(scratch.bits, frame.last, starts)
+    for index in range(count):
+        stops[index] = starts[index] + 1
+    return count
+
+
+@helper
+def one_span(frame: Frame, rule: Any) -> tuple[int, int]:
+    """`spans.sample_document`, `sample_suffix` or `sample_completion`, as the rule says."""
+    if rule["sampler"] == COMPLETION:
+        return max(frame.first, 1), frame.size
+    share = int(rule["min_span_ratio"] * frame.size)
+    lengths = state_of(frame.key, frame.number, LENGTHS)
+    if rule["sampler"] == SUFFIX:
+        longest = frame.size - (frame.first if frame.prompt else frame.first + 1)
+        shortest = min(max(frame.size - frame.last + 1, share), longest)
+        length = shortest + below_at(lengths, 0, longest - shortest + 1)
+        return frame.size - length, frame.size
+    maskable = frame.last - frame.first
+    shortest = min(max(1, share), maskable)
+    length = shortest + below_at(lengths, 0, maskable - shortest + 1)
+    places = state_of(frame.key, frame.number, PLACES)
+    start = frame.first + below_at(places, 0, maskable - length + 1)
+    return start, start + length
