@@ -15,12 +15,10 @@ from jobs.executors import run_items
 from pipeline.build import BuildContext
 from pipeline.checks import check_config, check_vocabulary
 from pipeline.finish import finish_dataset, read_record
+from pipeline.inputs import Inputs, cut_ranges, find_inputs
 from pipeline.planning import (
-    Inputs,
     build_recipe,
     check_planned,
-    cut_ranges,
-    find_inputs,
     group_ranges,
     new_inputs,
     recipe_libraries,
@@ -29,6 +27,7 @@ from pipeline.preparation import prepare_splitter, prepare_tokenizer, sample_tex
 from pipeline.sentences import load_splitter
 from pipeline.tokens import load_tokenizer, read_description, save_tokenizer
 from pipeline.tools import open_tools
+from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import BuildConfig
 from schemas.config import differing_keys, to_mapping
 from schemas.errors import DatasetError, InputError
@@ -163,7 +162,8 @@ def _new_recipe(
     check_vocabulary(config, tokenizer.special)
     commit_text(output / SPLITTER_NAME, splitter.to_json())
     save_tokenizer(tokenizer, output / TOKENIZER_FOLDER, _origin(config))
-    return build_recipe(config, tokenizer.describe(), splitter.digest, _versions(config))
+    versions = _versions(config, tokenizer)
+    return build_recipe(config, tokenizer.describe(), splitter.digest, versions)
 
 
 def _origin(config: BuildConfig) -> dict[str, Any]:
@@ -173,8 +173,8 @@ def _origin(config: BuildConfig) -> dict[str, Any]:
     return tokenizer | {"path": Path(config.tokenizer.path).name, "splitter": given}
 
 
-def _versions(config: BuildConfig) -> dict[str, str]:
-    return {name: version(name) for name in recipe_libraries(config)}
+def _versions(config: BuildConfig, tokenizer: Tokenizer) -> dict[str, str]:
+    return {name: version(name) for name in recipe_libraries(config, tokenizer.kind)}
 
 
 def _check_recipe(plan: Plan, request: BuildRequest) -> None:
@@ -185,7 +185,8 @@ def _check_recipe(plan: Plan, request: BuildRequest) -> None:
         tokenizer = load_tokenizer(Path(config.tokenizer.path), config.tokenizer)
     if config.splitter != "train":
         splitter = load_splitter(config.splitter, by=config.splitter_by)
-    recipe = build_recipe(config, tokenizer.describe(), splitter.digest, _versions(config))
+    versions = _versions(config, tokenizer)
+    recipe = build_recipe(config, tokenizer.describe(), splitter.digest, versions)
     differences = differing_keys(plan.recipe, recipe)
     differences += differing_keys(tokenizer_origin(output), _origin(config), "build.tokenizer")
     if differences:

@@ -79,7 +79,7 @@ def executor_options(command: Command) -> Command:
 
 def resolve(preset: str, overrides: tuple[str, ...], print_config: bool) -> Config:
     """The configuration asked for; prints it and ends the command with --print-config."""
-    config = load_config(find_preset(preset), overrides)
+    config = load_config(find_preset(preset), overrides, PRESETS)
     if print_config:
         say(to_toml(to_mapping(config)))
         raise click.exceptions.Exit(0)

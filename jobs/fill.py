@@ -20,7 +20,7 @@ from schemas.errors import RunError, UserError
 from schemas.objectives import MASK_TOKENS
 
 if TYPE_CHECKING:
-    from pipeline.tokens import Tokenizer
+    from pipeline.vocabularies.tokenizer import Tokenizer
 
 _MASK = re.compile("|".join(re.escape(written) for written in MASK_TOKENS.values()))
 _BRACKETED = re.compile(r"\[([A-Za-z]{3,8})\d*\]")

@@ -17,17 +17,10 @@ import numpy as np
 import xxhash
 
 from pipeline.document_table import DocumentEntry, DocumentWriter, duplicate_error
-from pipeline.documents import (
-    BadInput,
-    Document,
-    Read,
-    Tally,
-    bad_ratio_error,
-    is_heldout,
-    read_documents,
-)
-from pipeline.planning import check_range
+from pipeline.documents import is_heldout, read_documents
+from pipeline.inputs import check_range
 from pipeline.quarantine import Quarantine
+from pipeline.readers.reads import BadInput, Document, Read, Tally, bad_ratio_error
 from pipeline.split_builder import SplitBuilder
 from pipeline.text import TokenBatch, tokenize_documents
 from pipeline.tools import Tools, load_tools

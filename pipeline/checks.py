@@ -6,18 +6,22 @@ Stands before planning: a build that starts does not find out later that a sampl
 from pipeline.mixing import INSTRUCTION, mixed_objectives
 from pipeline.mixture import schedule
 from pipeline.objectives import OBJECTIVES, SENTINELS, max_sample_tokens, max_spans
+from pipeline.packing import OPEN_ROWS
 from pipeline.readers.encodings import check_encoding
 from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.errors import ConfigError
 from schemas.objectives import SpecialTokens
+
+MAX_ROW_MEMORY_BYTES = 1 << 30
+"""Largest memory for the rows that a worker fills, for each split."""
 
 MIN_WINDOW_TOKENS = 8
 """Shortest bound of a window, [CLS] and eos included."""
 
 
 def check_config(config: BuildConfig) -> None:
-    """Raise `UserError` for an unknown objective, shares that cannot be mixed, and rows too short
-    for their longest sample."""
+    """Raise `ConfigError` for an unknown encoding or objective, shares that cannot be mixed, rows
+    too short for their longest sample, and rows that no worker could hold."""
     check_encoding(config.encoding)
     for name, objective in config.objective.items():
         _check_objective(name, objective, config)
@@ -35,6 +39,7 @@ def check_config(config: BuildConfig) -> None:
             f"[build.objective]: {' and '.join(instructions)} are both of kind '{INSTRUCTION}'; "
             "keep one"
         )
+    _check_memory(config)
     if config.mix_by == "samples" and len(mixed) > 1:
         _check_turns(config, [names[index] for index in mixed])
 
@@ -61,6 +66,19 @@ def _check_objective(name: str, objective: ObjectiveConfig, config: BuildConfig)
             f"build.row_tokens={config.row_tokens} cannot hold the longest sample of objective "
             f"'{name}': {longest} tokens from windows of {config.window_tokens}; "
             f"set build.row_tokens={longest} or lower build.window_tokens"
+        )
+
+
+def _check_memory(config: BuildConfig) -> None:
+    """A worker holds a record batch of rows and the open ones, at most 4 bytes a number."""
+    row_bytes = 4 * (4 * config.row_tokens + 3 * config.max_samples)
+    rows = config.record_batch_rows + OPEN_ROWS
+    if rows * row_bytes > MAX_ROW_MEMORY_BYTES:
+        fitting = MAX_ROW_MEMORY_BYTES // row_bytes - OPEN_ROWS
+        remedy = f"set build.record_batch_rows={fitting}" if fitting > 0 else "lower row_tokens"
+        raise ConfigError(
+            f"build.row_tokens={config.row_tokens}, build.max_samples={config.max_samples}: a "
+            f"worker would hold {rows} rows of {row_bytes:,} bytes; {remedy}"
         )
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.arrow_file import ArrowFileWriter, VerifiedArrowFile
-from pipeline.documents import Document
+from pipeline.readers.reads import Document
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import InputError
 from schemas.manifest import FileHashes

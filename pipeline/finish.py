@@ -14,8 +14,8 @@ import numpy as np
 import xxhash
 
 from pipeline.document_table import duplicate_error, read_documents_table
-from pipeline.documents import SHOWN_CASES, BadInput, bad_ratio_error
 from pipeline.laws.gate import check_laws, manifest_statistics, sum_statistics
+from pipeline.readers.reads import SHOWN_CASES, BadInput, bad_ratio_error
 from pipeline.table import write_table
 from pipeline.tools import row_format_of
 from schemas.build_config import BuildConfig

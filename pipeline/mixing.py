@@ -1,10 +1,11 @@
 """Which objective each turn of a work item belongs to.
 
 Used by `windows.py`. By samples, turns follow a schedule whose every prefix is within one sample of
-the shares; by tokens, a turn goes to the objective that is furthest behind its share of the tokens.
+the shares; by tokens, every prefix is within one window's tokens of them.
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
 from itertools import cycle
 
 import xxhash
@@ -52,6 +53,7 @@ class ObjectiveMix:
             self._by_samples = cycle(schedule_from(weights, self._first).tolist())
         self._counts = period_counts(weights)
         self._spent = [0] * len(weights)
+        self._window = config.window_tokens
 
     def next(self) -> int:
         """The objective of the next turn."""
@@ -59,7 +61,7 @@ class ObjectiveMix:
             return self._mixed[next(self._by_samples)]
         choice, self._first = self._first, None
         if choice is None:
-            choice = self._furthest_behind()
+            choice = self._most_urgent()
         return self._mixed[choice]
 
     def spend(self, objective: int, tokens: int) -> None:
@@ -67,11 +69,18 @@ class ObjectiveMix:
         if objective != self.instruction:
             self._spent[self._mixed.index(objective)] += tokens
 
-    def _furthest_behind(self) -> int:
-        """Largest deficit share x all - spent, in exact integers; ties go to the first name."""
+    def _most_urgent(self) -> int:
+        """Of the objectives not ahead of their share, the first that would fall a window behind.
+
+        The rule of `mixture.schedule` with tokens for steps, in exact integers: an objective is
+        eligible while spent <= share x all, and its deadline is (spent + window) / share.
+        """
         total, period = sum(self._spent), sum(self._counts)
-        deficits = [
-            count * total - spent * period
-            for count, spent in zip(self._counts, self._spent, strict=True)
-        ]
-        return deficits.index(max(deficits))
+        return min(
+            (
+                index
+                for index, (spent, count) in enumerate(zip(self._spent, self._counts, strict=True))
+                if spent * period <= count * total
+            ),
+            key=lambda index: Fraction(self._spent[index] + self._window, self._counts[index]),
+        )

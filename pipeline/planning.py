@@ -3,15 +3,13 @@
 Stands between `inputs.py` and the executors.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pipeline.inputs import (
     Inputs,
-    check_range,
-    cut_ranges,
-    find_inputs,
     size_and_sha256,
     size_of,
 )
@@ -20,22 +18,6 @@ from schemas.config import to_mapping
 from schemas.errors import InputError
 from schemas.plan import Plan, SourceRange
 from schemas.samples import SCHEMA_VERSION
-
-__all__ = [
-    "RECIPE_LIBRARIES",
-    "Inputs",
-    "build_recipe",
-    "check_planned",
-    "check_range",
-    "cut_ranges",
-    "find_inputs",
-    "group_ranges",
-    "new_inputs",
-    "recipe_libraries",
-]
-
-RECIPE_LIBRARIES = ("nltk", "sentencepiece", "tokenizers", "pyarrow")
-"""Libraries whose version can change bytes; the recipe holds their major and minor version."""
 
 _NOT_IN_RECIPE = ("passes", "item_bytes", "max_bad_ratio", "tokenizer", "splitter")
 
@@ -54,9 +36,15 @@ def group_ranges(ranges: Iterable[SourceRange], item_bytes: int) -> list[tuple[S
     return groups + ([tuple(group)] if group else [])
 
 
-def recipe_libraries(config: BuildConfig) -> tuple[str, ...]:
-    """`RECIPE_LIBRARIES`, and the detector of encodings where it is used."""
-    return RECIPE_LIBRARIES + (("charset-normalizer",) if config.encoding == "auto" else ())
+def recipe_libraries(config: BuildConfig, tokenizer_kind: str) -> tuple[str, ...]:
+    """Installed libraries whose version can change bytes under `config`, sorted by name.
+
+    `tokenizer_kind` is that of `Tokenizer.describe()`. nltk is not among them: what it trained is
+    in the splitter's hash.
+    """
+    library = "sentencepiece" if tokenizer_kind == "sentencepiece" else "tokenizers"
+    detector = ("charset-normalizer",) if config.encoding == "auto" else ()
+    return tuple(sorted(("pyarrow", library, *detector)))
 
 
 def build_recipe(
@@ -64,7 +52,8 @@ def build_recipe(
 ) -> dict[str, Any]:
     """Everything that decides an item's bytes beside the item itself.
 
-    `tokenizer` is `Tokenizer.describe()`; `versions` has those of `recipe_libraries`.
+    `tokenizer` is `Tokenizer.describe()`; `versions` has those of `recipe_libraries`, of which the
+    major and minor numbers count. Python's Unicode tables class the characters of a text.
     """
     build = {key: value for key, value in to_mapping(config).items() if key not in _NOT_IN_RECIPE}
     return {
@@ -72,10 +61,8 @@ def build_recipe(
         "build": build,
         "tokenizer": tokenizer,
         "splitter_sha256": splitter_digest,
-        "libraries": {
-            name: ".".join(versions[name].split(".")[:2])
-            for name in sorted(recipe_libraries(config))
-        },
+        "libraries": {name: ".".join(text.split(".")[:2]) for name, text in versions.items()},
+        "unicode": unicodedata.unidata_version,
     }
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import xxhash
 
-from pipeline.documents import Document, is_heldout, read_documents
+from pipeline.documents import is_heldout, read_documents
+from pipeline.readers.reads import Document
 from pipeline.sentences import TRAINING_CHARACTERS, Splitter, load_splitter, train_splitter
-from pipeline.tokens import Tokenizer, cut_units, load_tokenizer, train_tokenizer
+from pipeline.tokens import load_tokenizer
+from pipeline.vocabularies.sentencepiece_tokens import train_tokenizer
+from pipeline.vocabularies.tokenizer import Tokenizer, cut_units
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange

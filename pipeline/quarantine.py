@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TextIO
 
-from pipeline.documents import SHOWN_CASES, BadInput
+from pipeline.readers.reads import SHOWN_CASES, BadInput
 from schemas.plan import WorkItem
 from schemas.storage import committed
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.documents import Document
+from pipeline.readers.reads import Document
 from pipeline.sentences import Splitter
 from pipeline.vocabularies.tokenizer import Tokenizer, cut_units
 

@@ -16,29 +16,11 @@ from pipeline.vocabularies.huggingface_files import (
     wordpiece_json,
 )
 from pipeline.vocabularies.huggingface_tokens import HuggingFaceTokenizer
-from pipeline.vocabularies.layouts import PIECES
-from pipeline.vocabularies.sentencepiece_tokens import (
-    MODEL_NAME,
-    SentencePieceTokenizer,
-    train_tokenizer,
-)
-from pipeline.vocabularies.tokenizer import Tokenizer, cut_units
+from pipeline.vocabularies.sentencepiece_tokens import MODEL_NAME, SentencePieceTokenizer
+from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import TokenizerConfig
 from schemas.errors import ConfigError, DatasetError, InputError
 from schemas.storage import commit_bytes, commit_text
-
-__all__ = [
-    "DESCRIPTION_NAME",
-    "MODEL_NAME",
-    "PIECES",
-    "Tokenizer",
-    "cut_units",
-    "load_tokenizer",
-    "open_tokenizer",
-    "read_description",
-    "save_tokenizer",
-    "train_tokenizer",
-]
 
 DESCRIPTION_NAME = "description.json"
 

@@ -13,7 +13,8 @@ from pipeline.assemble import Rules
 from pipeline.engines.choice import choose_engine
 from pipeline.objectives import rules_of
 from pipeline.sentences import Splitter, load_splitter
-from pipeline.tokens import Tokenizer, open_tokenizer
+from pipeline.tokens import open_tokenizer
+from pipeline.vocabularies.tokenizer import Tokenizer
 from pipeline.window_batch import Engine
 from schemas.build_config import BuildConfig
 from schemas.config import parse_config

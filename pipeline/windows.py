@@ -82,8 +82,7 @@ class WindowCutter:
         window = 0
         while start < stop:
             if stop - start < MIN_MASKABLE_TOKENS and prompt <= start:
-                self._count("windows.dropped.too_short", 1)
-                self._count("tokens.dropped.too_short", stop - start)
+                self._drop_short(stop - start)
                 return
             objective = self._mix.next()
             bound, windows = self._turn(objective, key, window, has_prompt=prompt > first)
@@ -103,6 +102,9 @@ class WindowCutter:
         first, stop = bounds
         objective = self._mix.instruction
         assert objective is not None
+        if prompt == first and stop - first < MIN_MASKABLE_TOKENS:
+            self._drop_short(stop - first)
+            return
         room = self._config.window_tokens - self._frame
         kept = min(prompt - first, max(room - (stop - prompt), room // 2))
         end = min(stop, prompt + room - kept)
@@ -110,6 +112,10 @@ class WindowCutter:
         self._count("completion_tokens.dropped.too_long", stop - end)
         start = prompt - kept
         self._append(found, (start, end, prompt), (number, 0, start - first), objective)
+
+    def _drop_short(self, tokens: int) -> None:
+        self._count("windows.dropped.too_short", 1)
+        self._count("tokens.dropped.too_short", tokens)
 
     def _turn(self, objective: int, key: int, window: int, has_prompt: bool) -> tuple[int, int]:
         """(most tokens of text in a window, windows) of the turn that begins with `window`."""

@@ -35,14 +35,18 @@ class Config:
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
 
 
-def load_config(preset: Path | None, overrides: Sequence[str] = ()) -> Config:
+def load_config(
+    preset: Path | None, overrides: Sequence[str] = (), shipped: Path | None = None
+) -> Config:
     """Defaults, then the preset file, then each `section.key=value` in turn.
+
+    `shipped` is a folder of presets that a preset elsewhere can extend, too.
 
     Raises `ConfigError` naming the file or the override, the key, and the nearest known key.
     """
     mapping: dict[str, Any] = {}
     if preset is not None:
-        mapping = read_preset(preset)
+        mapping = read_preset(preset, shipped)
     config = parse_config(Config, mapping, str(preset))
     for override in overrides:
         mapping = _with_override(to_mapping(config), override)
@@ -62,8 +66,10 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
-def read_preset(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """The preset at `path` over the one it `extends`, a preset of the same folder by name.
+def read_preset(
+    path: Path, shipped: Path | None = None, seen: tuple[Path, ...] = ()
+) -> dict[str, Any]:
+    """The preset at `path` over the one it `extends`: one of the same folder, or of `shipped`.
 
     Keys are merged section by section; a preset that has objectives has no others than its own.
     """
@@ -73,10 +79,14 @@ def read_preset(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         return mapping
     if not isinstance(name, str) or not re.fullmatch(r"[\w.-]+", name):
         raise ConfigError(f"{path}: extends = {name!r}: expected the name of a preset beside it")
-    base = path.with_name(f"{name}.toml")
+    places = [folder / f"{name}.toml" for folder in (path.parent, shipped) if folder is not None]
+    base = next((place for place in places if place.exists()), None)
+    if base is None:
+        looked = " and ".join(str(place.parent) for place in places)
+        raise ConfigError(f"{path}: extends '{name}', but there is no {name}.toml in {looked}")
     if base in (*seen, path):
         raise ConfigError(f"{path}: extends '{name}', which extends it in turn")
-    below = read_preset(base, (*seen, path))
+    below = read_preset(base, shipped, (*seen, path))
     build = mapping.get("build", {})
     if isinstance(build, dict) and "objective" in build:
         below.get("build", {}).pop("objective", None)

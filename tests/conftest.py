@@ -10,7 +10,8 @@ from hypothesis import settings
 
 from jobs.build import BuildRequest, build_dataset
 from pipeline.sentences import Splitter, train_splitter
-from pipeline.tokens import Tokenizer, cut_units, train_tokenizer
+from pipeline.vocabularies.sentencepiece_tokens import train_tokenizer
+from pipeline.vocabularies.tokenizer import Tokenizer, cut_units
 from schemas.build_config import BuildConfig, TokenizerConfig
 from tests.corpus import SHARED, NoProgress, small_config
 

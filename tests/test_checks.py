@@ -30,6 +30,8 @@ def test_every_preset_can_be_built(preset: str) -> None:
         ({"objective": {"a": INSTRUCTION}}, "no objective but instructions"),
         ({"objective": {"a": INSTRUCTION, "b": INSTRUCTION, "c": BLANK}}, "a and b are both"),
         ({"row_tokens": 600}, "cannot hold the longest sample of objective 'blank': 664"),
+        ({"row_tokens": 40_000}, r"would hold 5120 rows .* set build.record_batch_rows=65\d"),
+        ({"row_tokens": 2**20}, r"would hold .* lower row_tokens"),
         (
             {"objective": {"a": replace(BLANK, replace_ratio=0.9, random_ratio=0.2)}},
             "are more than 1 together",

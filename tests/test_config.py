@@ -121,13 +121,15 @@ def test_a_preset_extends_another_and_has_its_own_objectives(tmp_path: Path) -> 
     assert (build.seed, build.passes, list(build.objective)) == (6, 2, ["b"])
     child.write_text('extends = "base"\n')
     assert list(load_config(child).build.objective) == ["a"]
+    child.write_text('extends = "glm-doc"\n')
+    assert list(load_config(child, shipped=PRESETS).build.objective) == ["blank", "document"]
 
 
 @pytest.mark.parametrize(
     ("extends", "message"),
     [
         ('"child"', "which extends it in turn"),
-        ('"nothing"', r"nothing\.toml: cannot read the configuration"),
+        ('"nothing"', r"child\.toml: extends 'nothing', but there is no nothing\.toml in "),
         ('"../base"', "expected the name of a preset beside it"),
         ("3", "expected the name of a preset beside it"),
     ],

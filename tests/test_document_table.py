@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.document_table import DocumentEntry, DocumentWriter, read_documents_table
-from pipeline.documents import Document
+from pipeline.readers.reads import Document
 
 
 def entry(number: int, text: str = "x", prompt: str = "") -> DocumentEntry:

@@ -8,20 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.documents import (
+from pipeline.documents import is_heldout, read_documents
+from pipeline.inputs import cut_ranges
+from pipeline.readers.formats import SUFFIXES
+from pipeline.readers.reads import (
     EXCERPT_CHARACTERS,
+    MAX_DOCUMENT_BYTES,
     REASONS,
-    SUFFIXES,
     TALLIES,
     BadInput,
     Document,
     Tally,
     bad_ratio_error,
-    is_heldout,
-    read_documents,
 )
-from pipeline.inputs import cut_ranges
-from pipeline.readers.reads import MAX_DOCUMENT_BYTES
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.documents import BadInput, Document
 from pipeline.readers.encodings import (
     HEAD_BYTES,
     Encoding,
@@ -15,7 +14,7 @@ from pipeline.readers.encodings import (
     encoding_of,
     looks_like_text,
 )
-from pipeline.readers.reads import UnusableInput
+from pipeline.readers.reads import BadInput, Document, UnusableInput
 from schemas.build_config import BuildConfig
 from schemas.errors import ConfigError
 from tests.text_inputs import read

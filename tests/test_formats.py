@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.documents import SUFFIXES, BadInput, Document
-from pipeline.readers.formats import Format, compression_named, format_of, kind_of
+from pipeline.readers.formats import SUFFIXES, Format, compression_named, format_of, kind_of
+from pipeline.readers.reads import BadInput, Document
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from tests.text_inputs import jsonl, read, zstandard

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.documents import REASONS, BadInput, Document, Read, Tally
+from pipeline.readers.reads import REASONS, BadInput, Document, Read, Tally
 from schemas.build_config import BuildConfig
 from tests.text_inputs import FORMATS, read
 

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.documents import Document, Read, read_documents
+from pipeline.documents import read_documents
 from pipeline.inputs import check_range, cut_ranges, find_inputs
+from pipeline.readers.reads import Document, Read
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange

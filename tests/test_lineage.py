@@ -12,9 +12,9 @@ from jobs.build import BuildRequest, build_dataset
 from pipeline.assemble import Rules
 from pipeline.dataset import open_dataset
 from pipeline.document_table import read_documents_table
-from pipeline.documents import Document
 from pipeline.objectives import IN_PLACE, OBJECTIVES
 from pipeline.packing import decode_row
+from pipeline.readers.reads import Document
 from pipeline.text import tokenize_documents
 from pipeline.tools import Tools, load_tools
 from schemas.build_config import BuildConfig, ObjectiveConfig, TokenizerConfig
@@ -70,6 +70,7 @@ def write_corpus(path: Path) -> None:
         {"id": f"i-{n}", "prompt": f"Q{n}: {WORDS * (n % 7)}", "completion": "Yes. " * (n * 4 + 1)}
         for n in range(14)
     ]
+    records += [{"id": "i-one", "prompt": "", "completion": "a"}, {"id": "one", "text": "a"}]
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 

@@ -30,23 +30,26 @@ def test_every_prefix_of_an_item_is_within_one_sample_of_the_shares(
 
 @given(
     st.text(min_size=1),
-    st.sampled_from([{"a": 0.7, "b": 0.3}, {"a": 0.5, "b": 0.3, "c": 0.2}]),
-    st.lists(st.integers(2, 2048), min_size=1, max_size=300),
+    st.lists(st.integers(1, 20), min_size=1, max_size=6),
+    st.integers(8, 2048),
+    st.lists(st.floats(0.0, 1.0), min_size=1, max_size=300),
 )
 def test_every_prefix_is_within_one_window_of_the_shares_of_tokens(
-    item_id: str, shares: dict[str, float], windows: list[int]
+    item_id: str, shares: list[int], window: int, parts: list[float]
 ) -> None:
+    names = [f"o{number}" for number in range(len(shares))]
     objectives = {
-        name: ObjectiveConfig(kind="blank", share=share) for name, share in shares.items()
+        name: ObjectiveConfig(kind="blank", share=share)
+        for name, share in zip(names, shares, strict=True)
     }
-    mix = ObjectiveMix(BuildConfig(objective=objectives, mix_by="tokens"), item_id, "train")
-    names, spent = sorted(shares), Counter[str]()
-    for tokens in windows:
-        chosen = mix.next()
+    built = BuildConfig(objective=objectives, mix_by="tokens", window_tokens=window)
+    mix, spent = ObjectiveMix(built, item_id, "train"), [0] * len(shares)
+    for part in parts:
+        chosen, tokens = mix.next(), 2 + int(part * (window - 2))
         mix.spend(chosen, tokens)
-        spent[names[chosen]] += tokens
-        total = sum(spent.values())
-        assert all(abs(spent[name] - total * shares[name]) <= 2048 for name in shares)
+        spent[chosen] += tokens
+        asked = [sum(spent) * share / sum(shares) for share in shares]
+        assert all(abs(a - b) <= window for a, b in zip(spent, asked, strict=True))
 
 
 @pytest.mark.parametrize("mix_by", ["samples", "tokens"])

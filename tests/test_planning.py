@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -97,9 +98,10 @@ def test_a_planned_input_must_not_change(tmp_path: Path) -> None:
         new_inputs(plan, inputs)
 
 
-def test_the_detector_of_encodings_belongs_to_a_recipe_that_uses_it() -> None:
-    versions = dict.fromkeys((*recipe_libraries(BuildConfig()), "charset-normalizer"), "1.2.3")
-    plain = build_recipe(BuildConfig(), {}, "", versions)["libraries"]
-    auto = build_recipe(BuildConfig(encoding="auto"), {}, "", versions)["libraries"]
-    assert auto == plain | {"charset-normalizer": "1.2"}
-    assert "charset-normalizer" not in plain
+def test_a_recipe_names_the_libraries_that_decide_its_bytes_and_no_others() -> None:
+    auto = BuildConfig(encoding="auto")
+    assert recipe_libraries(BuildConfig(), "sentencepiece") == ("pyarrow", "sentencepiece")
+    assert recipe_libraries(auto, "wordpiece") == ("charset-normalizer", "pyarrow", "tokenizers")
+    recipe = build_recipe(BuildConfig(), {}, "", {"pyarrow": "26.0.1", "sentencepiece": "0.2.3"})
+    assert recipe["libraries"] == {"pyarrow": "26.0", "sentencepiece": "0.2"}
+    assert recipe["unicode"] == unicodedata.unidata_version

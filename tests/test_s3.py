@@ -10,8 +10,9 @@ import fsspec
 import pytest
 
 from jobs.build import BuildRequest, build_dataset
-from pipeline.documents import Read, read_documents
+from pipeline.documents import read_documents
 from pipeline.inputs import cut_ranges, find_inputs
+from pipeline.readers.reads import Read
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from tests.corpus import NoProgress, file_hashes, small_config

@@ -5,8 +5,9 @@ import io
 import pytest
 import sentencepiece
 
-from pipeline.tokens import PIECES, Tokenizer, train_tokenizer
-from pipeline.vocabularies.sentencepiece_tokens import SentencePieceTokenizer
+from pipeline.vocabularies.layouts import PIECES
+from pipeline.vocabularies.sentencepiece_tokens import SentencePieceTokenizer, train_tokenizer
+from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import TokenizerConfig
 from schemas.errors import ConfigError
 

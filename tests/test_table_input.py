@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from pipeline.documents import BadInput, Document, Read
 from pipeline.readers import table_input
 from pipeline.readers.parquet_footer import ColumnChunk, RowGroup, check_pages, row_groups
+from pipeline.readers.reads import BadInput, Document, Read
 from schemas.build_config import BuildConfig
 from tests.text_inputs import arrow, parquet_bytes, read
 

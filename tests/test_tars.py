@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.documents import BadInput, Document, Tally
-from pipeline.readers.reads import TAR_METADATA, TAR_OTHER
+from pipeline.readers.reads import TAR_METADATA, TAR_OTHER, BadInput, Document, Tally
 from pipeline.readers.tars import is_unsafe, tar_members
 from schemas.build_config import BuildConfig
 from tests.text_inputs import gzip_tar, read, tar

@@ -18,14 +18,13 @@ from hypothesis import strategies as st
 from pipeline.sentences import Splitter
 from pipeline.tokens import (
     DESCRIPTION_NAME,
-    PIECES,
-    Tokenizer,
-    cut_units,
     load_tokenizer,
     open_tokenizer,
     read_description,
     save_tokenizer,
 )
+from pipeline.vocabularies.layouts import PIECES
+from pipeline.vocabularies.tokenizer import Tokenizer, cut_units
 from schemas.build_config import TokenizerConfig
 from schemas.errors import ConfigError, DatasetError, InputError, UserError
 from schemas.samples import RowFormat

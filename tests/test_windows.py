@@ -7,8 +7,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.documents import Document
 from pipeline.mixing import ObjectiveMix
+from pipeline.objectives import is_usable
+from pipeline.readers.reads import Document
 from pipeline.text import TokenBatch
 from pipeline.window_batch import WindowBatch
 from pipeline.windows import MIN_SHORT_WINDOW_TOKENS, WindowCutter
@@ -84,18 +85,21 @@ def test_windows_are_framed_usable_and_never_too_long(
 
 
 @given(token_batches(), configs)
-def test_a_window_ends_at_the_last_sentence_end_of_its_second_half(
+def test_a_window_ends_at_a_sentence_end_where_one_is_near(
     batch: TokenBatch, config: BuildConfig
 ) -> None:
     capacity = config.window_tokens - config.add_cls - config.add_eos
     windows, _ = cut(batch, config)
+    ends = set(batch.sentence_ends.tolist())
     for index in range(len(windows)):
-        start = int(windows.offsets[index])
+        start, length = int(windows.offsets[index]), int(windows.lengths[index])
         stop = int(batch.edges[windows.documents[index] + 1])
-        full = min(start + capacity, stop - 2) if start + capacity < stop else stop
-        near = [e for e in batch.sentence_ends.tolist() if start + capacity // 2 < e <= full]
-        expected = stop if full == stop else (near[-1] if near else full)
-        assert start + windows.lengths[index] == expected
+        if start + length == stop:
+            continue
+        assert length > capacity // 2
+        later = range(start + length + 1, min(start + capacity, stop - 2) + 1)
+        assert not ends & set(later)
+        assert start + length in ends or not later
 
 
 @given(token_batches(max_prompt=100), configs)
@@ -131,11 +135,13 @@ def test_an_instruction_is_one_window_and_what_does_not_fit_is_counted(
 ) -> None:
     objectives = {"a": ObjectiveConfig(kind="instruction"), "b": ObjectiveConfig(kind="blank")}
     windows, counts = cut(batch, replace(config, objective=objectives))
-    assert len(windows) == len(batch.documents)
+    assert len(windows) + counts["train.windows.dropped.too_short"] == len(batch.documents)
+    assert all(is_usable(windows.window(index, SPECIAL)) for index in range(len(windows)))
     assert (windows.objectives == 0).all()
     assert (windows.sizes <= config.window_tokens).all()
     lost = counts["train.prompt_tokens.dropped.too_long"]
     lost += counts["train.completion_tokens.dropped.too_long"]
+    lost += counts["train.tokens.dropped.too_short"]
     assert int(windows.lengths.sum()) + lost == len(batch.tokens)
 
 

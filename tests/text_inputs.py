@@ -13,7 +13,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from pipeline.documents import Read, Tally, read_documents
+from pipeline.documents import read_documents
+from pipeline.readers.reads import Read, Tally
 from schemas.build_config import BuildConfig
 from schemas.plan import SourceRange
 
