@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from jobs.executors import run_items
 from pipeline.build import BuildContext
 from pipeline.checks import check_config, check_vocabulary
+from pipeline.engines.choice import choose_engine
 from pipeline.finish import finish_dataset, read_record
 from pipeline.inputs import Inputs, cut_ranges, find_inputs
 from pipeline.planning import (
@@ -24,7 +25,7 @@ from pipeline.planning import (
     recipe_libraries,
 )
 from pipeline.preparation import prepare_splitter, prepare_tokenizer, sample_texts
-from pipeline.sentences import load_splitter
+from pipeline.sentences import Splitter, load_splitter
 from pipeline.tokens import load_tokenizer, read_description, save_tokenizer
 from pipeline.tools import open_tools
 from pipeline.vocabularies.tokenizer import Tokenizer
@@ -72,6 +73,7 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     what only the documents show (an id that occurs twice, too much unusable input).
     """
     check_config(request.config)
+    choose_engine()
     inputs = find_inputs(request.inputs, request.output)
     old = read_plan(request.output)
     remove_leftovers(request.output)
@@ -184,7 +186,7 @@ def _check_recipe(plan: Plan, request: BuildRequest) -> None:
     if config.tokenizer.path:
         tokenizer = load_tokenizer(Path(config.tokenizer.path), config.tokenizer)
     if config.splitter != "train":
-        splitter = load_splitter(config.splitter, by=config.splitter_by)
+        splitter = _asked_splitter(config, output) or splitter
     versions = _versions(config, tokenizer)
     recipe = build_recipe(config, tokenizer.describe(), splitter.digest, versions)
     differences = differing_keys(plan.recipe, recipe)
@@ -195,6 +197,16 @@ def _check_recipe(plan: Plan, request: BuildRequest) -> None:
             + "\n  ".join(differences)
             + "\nBuild into another folder, ask for the recipe of this one, or delete it first"
         )
+
+
+def _asked_splitter(config: BuildConfig, output: Path) -> Splitter | None:
+    """The splitter that is asked for again; None where a language's tables are no longer there."""
+    try:
+        return load_splitter(config.splitter, by=config.splitter_by)
+    except InputError:
+        if tokenizer_origin(output)["splitter"] != config.splitter:
+            raise
+        return None
 
 
 def tokenizer_origin(dataset: Path) -> dict[str, Any]:

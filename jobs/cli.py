@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from jobs.console import OUT, note, say
+from jobs.console import OUT, complain, note, say
 from schemas.config import Config, load_config, to_mapping, to_toml
 from schemas.errors import BlankstreamError, ConfigError, CorruptDataError, UserError
 
@@ -33,10 +33,10 @@ def main() -> None:
         note("Interrupted; what was finished stays")
         sys.exit(130)
     except OSError as error:
-        print(f"error: {error}; what was finished stays", file=sys.stderr)
+        complain(f"{error}; what was finished stays")
         sys.exit(1)
     except BlankstreamError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(str(error))
         sys.exit(2 if isinstance(error, UserError) else 1)
 
 

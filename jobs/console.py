@@ -5,6 +5,8 @@ import sys
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from jobs.visible import visible
+
 OUT = Console(highlight=False, soft_wrap=True)
 """Results."""
 
@@ -13,13 +15,18 @@ PROGRESS = Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
-    """A line of result, printed as it is."""
-    OUT.print(text, markup=False)
+    """A line of result; characters that would act on the terminal are named instead."""
+    OUT.print(visible(text), markup=False)
 
 
 def note(text: str) -> None:
-    """A line about the progress, printed as it is."""
-    PROGRESS.print(text, markup=False)
+    """A line about the progress, as safe as `say`."""
+    PROGRESS.print(visible(text), markup=False)
+
+
+def complain(text: str) -> None:
+    """An error on standard error, never wrapped, as safe as `say`."""
+    print(f"error: {visible(text)}", file=sys.stderr)
 
 
 def is_interactive() -> bool:

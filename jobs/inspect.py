@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from jobs.page_assets import PAGE_OPENING
 from jobs.sample_view import Origin, RowView, view_sample
-from jobs.visible_text import visible
+from jobs.visible import visible
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.document_table import read_documents_table
 from pipeline.objectives import OBJECTIVES, rules_of

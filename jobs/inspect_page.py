@@ -11,10 +11,11 @@ from html import escape
 from itertools import groupby
 
 from jobs.attention_picture import colour_class, row_svg, sample_svg
-from jobs.page_assets import INTRODUCTION, OBJECTIVE_NOTES, PAGE_OPENING, SCRIPT, STYLE
-from jobs.sample_view import RowView, SampleView, SpanView
+from jobs.page_assets import INTRODUCTION, PAGE_OPENING, SCRIPT, STYLE
+from jobs.sample_view import RowView, SampleView
 from jobs.token_grid import token_grids
 from jobs.visible_text import Run, count
+from pipeline.restore import SpanPlaces
 
 Facts = Sequence[tuple[str, object]]
 
@@ -84,7 +85,7 @@ def _sample(number: int, view: SampleView) -> str:
     boundary = view.sample.boundary
     parts = [
         f"<h2>sample {number}: {escape(view.name)}</h2>",
-        f"<p>{escape(OBJECTIVE_NOTES[view.form])}</p>",
+        f"<p>{escape(view.form.note)}</p>",
         _facts(_sample_facts(view)),
         f"<h3>The text, its hidden parts coloured</h3>{_text(view.text(), number, 't')}",
     ]
@@ -110,7 +111,7 @@ def _sample_facts(view: SampleView) -> Facts:
             f"{count(len(view.spans), 'span')}",
         ),
         ("document", origin.document),
-        ("source", f"{origin.source}, bytes {origin.start}..{origin.stop}"),
+        ("source", f"{origin.source}, {origin.place}"),
         (
             "window",
             f"{origin.window}, tokens {origin.first_token}..{origin.stop_token} of the document",
@@ -149,7 +150,7 @@ def _spans(view: SampleView, number: int) -> str:
     return f'<ol class="spans">{"".join(_span(view, span, number) for span in view.spans)}</ol>'
 
 
-def _span(view: SampleView, span: SpanView, number: int) -> str:
+def _span(view: SampleView, span: SpanPlaces, number: int) -> str:
     fate = f" ({view.fate(span)})" if view.sample.boundary == view.length else ""
     lines = (
         (f"reads{fate}", "".join(map(_run, view.reads(span)))),
@@ -167,7 +168,7 @@ def _span(view: SampleView, span: SpanView, number: int) -> str:
     )
 
 
-def _where(view: SampleView, span: SpanView) -> str:
+def _where(view: SampleView, span: SpanPlaces) -> str:
     hidden = count(span.hidden.stop - span.hidden.start, "token")
     standing = (part for part in (span.inputs, span.blank, span.labels) if part.stop > part.start)
     first = next(standing).start

@@ -48,7 +48,7 @@ def _render_sample(number: int, view: SampleView, everything: bool) -> Renderabl
         Text(f"\nsample {number}: {view.name}", style="bold underline"),
         Text(f"kind {view.rules.objective.kind}{masks}; {sizes}"),
         Text(
-            f"document {origin.document} ({origin.source}, bytes {origin.start}..{origin.stop}), "
+            f"document {origin.document} ({origin.source}, {origin.place}), "
             f"window {origin.window}, tokens {origin.first_token}..{origin.stop_token}"
         ),
     ]

@@ -159,23 +159,3 @@ predicted there, and the loss does not look.</p>
 objectives (masked, causal and prefix language models, sentinels) are shown with the same words;
 what is different about them stands at each sample.</p>
 """
-
-OBJECTIVE_NOTES = {
-    "blanks": "Each span leaves one mask token in part A; part B gives the spans back, each "
-    "from its start token to the end token.",
-    "prefix": "Only the end of the text is hidden: part A is its beginning and one mask "
-    "token, part B the rest. There is no end token: the last token of the text is "
-    "the last label.",
-    "in_place": "A masked language model. Nothing is taken out and there is no part B: hidden "
-    "tokens are predicted where they stand, whether they were masked, replaced or "
-    "kept.",
-    "next_token": "A causal language model. There is no part A: every token is predicted from "
-    "those before it, so a label is the next token. A prompt, if there is one, has "
-    "no labels.",
-    "prefix_lm": "A prefix language model. Part A is the beginning of the text as it is, without "
-    "a mask token; from its last token on, each token predicts the next.",
-    "sentinels": "T5's form. Each span leaves a mask token of its own; part B is one stream from "
-    "left to right in which that mask token announces the span. Block positions "
-    "count through part B.",
-}
-"""Form of a sample -> what is particular about it."""

@@ -4,7 +4,7 @@ Stands between `pipeline/packing.py`, which reads samples out of a row, and the 
 row, `inspect_terminal.py` and `inspect_page.py`. All text that leaves this module is `visible`.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -12,17 +12,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.visible_text import Run, text_runs, visible
+from jobs.visible import visible
+from jobs.visible_text import Run, text_runs
 from pipeline.assemble import Rules, Tokens
-from pipeline.objectives import IN_PLACE, NEXT_TOKEN, OBJECTIVES, PREFIX, PREFIX_LM, SENTINELS
+from pipeline.objectives import OBJECTIVES, Form
+from pipeline.readers.formats import ARROW, PARQUET, kind_of
+from pipeline.restore import SpanPlaces
 from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.objectives import IGNORE_INDEX
 from schemas.samples import Sample, Span
 
 
 class Origin(NamedTuple):
-    """Where a sample comes from: `start`, `stop` are bytes of the decompressed source, half-open;
-    `first_token`, `stop_token` tokens of the document, [CLS] and eos not counted."""
+    """Where a sample comes from: `start`, `stop` are bytes of the decompressed source or rows of a
+    table, half-open; `first_token`, `stop_token` tokens of the document without [CLS] and eos."""
 
     document: str
     source: str
@@ -32,19 +35,11 @@ class Origin(NamedTuple):
     first_token: int
     stop_token: int
 
-
-class SpanView(NamedTuple):
-    """Where one span is, as half-open ranges: `hidden` in the window, the others in the sample.
-
-    `blank` is what stands for it in part A, `inputs` its tokens of part B, both perhaps empty;
-    `labels` is where it is predicted. Numbers count from 1 in the order of part B.
-    """
-
-    number: int
-    hidden: Span
-    blank: Span
-    inputs: Span
-    labels: Span
+    @property
+    def place(self) -> str:
+        """The part of the source, with its unit."""
+        unit = "rows" if kind_of(self.source) in (PARQUET, ARROW) else "bytes"
+        return f"{unit} {self.start}..{self.stop}"
 
 
 @dataclass(frozen=True)
@@ -56,13 +51,13 @@ class SampleView:
     sample: Sample
     origin: Origin
     window: Tokens
-    spans: tuple[SpanView, ...]
+    spans: tuple[SpanPlaces, ...]
     tokenizer: Tokenizer
 
     @property
-    def form(self) -> str:
-        """Name of the sample's form (`pipeline.objectives.Form`)."""
-        return OBJECTIVES[self.rules.objective.kind].form.name
+    def form(self) -> Form:
+        """The sample's form."""
+        return OBJECTIVES[self.rules.objective.kind].form
 
     @property
     def length(self) -> int:
@@ -115,12 +110,12 @@ class SampleView:
         """Part A as the model reads it."""
         return self._part(Span(0, self.sample.boundary))
 
-    def reads(self, span: SpanView) -> list[Run]:
+    def reads(self, span: SpanPlaces) -> list[Run]:
         """What the model reads of one span: its tokens of part B, or where it stands in part A."""
         part = span.inputs if span.inputs.stop > span.inputs.start else span.blank
         return _or_pieces(self._part(part), self.pieces[part.start : part.stop], span.number)
 
-    def predicts(self, span: SpanView) -> list[Run]:
+    def predicts(self, span: SpanPlaces) -> list[Run]:
         """What the model is to predict for one span."""
         inside = slice(span.labels.start, span.labels.stop)
         runs = self._runs(
@@ -128,7 +123,7 @@ class SampleView:
         )
         return _or_pieces(runs, self.labels[inside], span.number)
 
-    def fate(self, span: SpanView) -> str:
+    def fate(self, span: SpanPlaces) -> str:
         """What became of a span that is predicted where it stands: masked, replaced or kept."""
         inputs = self.sample.tokens[span.blank.start : span.blank.stop]
         if (inputs == self.rules.mask).all():
@@ -173,28 +168,10 @@ def view_sample(
     sample: Sample, name: str, rules: Rules, origin: Origin, tokenizer: Tokenizer
 ) -> SampleView:
     """`sample` of the objective `name`, restored; the sample says everything about its window."""
-    window, hidden = OBJECTIVES[rules.objective.kind].form.restore(sample, rules)
-    form = OBJECTIVES[rules.objective.kind].form.name
-    spans = tuple(locate_spans(form, sample, hidden))
+    form = OBJECTIVES[rules.objective.kind].form
+    window, hidden = form.restore(sample, rules)
+    spans = tuple(form.locate(sample, hidden))
     return SampleView(name, rules, sample, origin, window, spans, tokenizer)
-
-
-def locate_spans(form: str, sample: Sample, hidden: Sequence[Span]) -> Iterator[SpanView]:
-    """Where the spans `hidden` of the window, in the order of part B, are in a sample of `form`."""
-    length, stop = len(sample.tokens), sample.boundary + (form == SENTINELS.name)
-    for number, span in enumerate(hidden, start=1):
-        if form == IN_PLACE.name:
-            yield SpanView(number, span, span, Span(length, length), span)
-        elif form in (NEXT_TOKEN.name, PREFIX_LM.name):
-            inputs, labels = Span(span.start, length), Span(span.start - 1, length)
-            yield SpanView(number, span, Span(0, 0), inputs, labels)
-        else:
-            shrunk = sum(other.stop - other.start - 1 for other in hidden if other < span)
-            place = span.start - shrunk
-            first, stop = stop, stop + span.stop - span.start + (form != PREFIX.name)
-            early = form == SENTINELS.name
-            labels = Span(first - early, stop - early)
-            yield SpanView(number, span, Span(place, place + 1), Span(first, stop), labels)
 
 
 def _or_pieces(runs: list[Run], pieces: Sequence[str], number: int) -> list[Run]:

@@ -24,6 +24,9 @@ def build_summary(dataset: Path, manifest: Manifest) -> str:
     lines.append(f"  left out: {described or 'nothing'}")
     if counts.get("documents.identical"):
         lines.append(f"  kept, though identical to others: {counts['documents.identical']:,}")
+    if unknown := counts.get("documents.tokens.unknown", 0):
+        ratio = unknown / counts["documents.tokens"]
+        lines.append(f"  unknown to the tokenizer: {unknown:,} tokens, {ratio:.1%} of the text's")
     if any(name.startswith("bad.") for name in left_out):
         lines.append(f"  what could not be used is listed in {dataset / 'quarantine'}")
     return "\n".join(lines)
@@ -38,8 +41,10 @@ def _numbers(manifest: Manifest) -> str:
 
 
 def _objective(part: dict[str, Any], mix_by: str) -> str:
+    asked = part["share_asked"]
+    against = "" if asked is None else f" (asked {asked:.1%})"
     return (
-        f"{part['share']:.1%} of {mix_by} (asked {part['share_asked']:.1%}), "
+        f"{part['share']:.1%} of {mix_by}{against}, "
         f"{part['masked_ratio']:.1%} of tokens masked in spans of {part['mean_span_tokens']:.2f}"
     )
 
@@ -53,7 +58,11 @@ def _laws(part: dict[str, Any]) -> str:
     apart = f" ({short:,} short windows apart)" if short else ""
     if not laws:
         return f"rule kept in all {part['windows'] + short:,} windows"
-    return "as declared: " + ", ".join(map(_law, laws.items())) + apart
+    checked = {name: law for name, law in laws.items() if law["windows"]}
+    declared = [f"as declared: {', '.join(map(_law, checked.items()))}"] if checked else []
+    unchecked = [name.replace("_", " ") for name in laws if name not in checked]
+    few = [f"too few windows for {', '.join(unchecked)}"] if unchecked else []
+    return "; ".join(declared + few) + apart
 
 
 def _law(item: tuple[str, dict[str, Any]]) -> str:

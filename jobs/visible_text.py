@@ -4,16 +4,12 @@ Used by `sample_view.py`. Text of a data set is anybody's: it may hold escape se
 terminal and marks that turn the direction of what follows.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from itertools import accumulate, groupby
 from typing import NamedTuple
 
+from jobs.visible import visible
 from pipeline.vocabularies.tokenizer import Tokenizer
-
-_ACTING_KINDS = ("Cc", "Cf", "Cs", "Zl", "Zp")
-_HARMLESS = "\n\t\u200c\u200d"
-"""Of these kinds, but wanted: line feed, tab, and the joiners that scripts and emoji need."""
 
 
 class Run(NamedTuple):
@@ -47,19 +43,6 @@ def text_runs(
         runs.append(Run(visible(whole[done:end]), owner))
         done = end
     return runs
-
-
-def visible(text: str) -> str:
-    """`text` without characters that act: a control, direction or the like becomes `<U+202E>`.
-
-    Line feed, tab and the joiners of scripts stay.
-    """
-    return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
-
-
-def _visible(character: str) -> str:
-    acts = unicodedata.category(character) in _ACTING_KINDS
-    return f"<U+{ord(character):04X}>" if acts and character not in _HARMLESS else character
 
 
 def count(number: int, noun: str) -> str:

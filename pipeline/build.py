@@ -65,6 +65,7 @@ class _ItemBuilder:
         self, context: BuildContext, item: WorkItem, tools: Tools, stack: ExitStack
     ) -> None:
         self._context, self._item, self._config = context, item, tools.config
+        self._unknown = tools.tokenizer.unknown
         self._counts: Counter[str] = Counter()
         self._ids = array("Q")
         self._quarantine = stack.enter_context(Quarantine(context.dataset, item))
@@ -91,6 +92,9 @@ class _ItemBuilder:
 
     def add(self, batch: TokenBatch) -> None:
         """Cut, corrupt and pack the documents of one batch."""
+        unknown = -1 if self._unknown is None else self._unknown
+        self._counts["documents.tokens"] += len(batch.tokens)
+        self._counts["documents.tokens.unknown"] += int((batch.tokens == unknown).sum())
         text_tokens = np.diff(batch.edges) - batch.prompts
         chosen: dict[str, list[int]] = {split: [] for split in SPLITS}
         for index, document in enumerate(batch.documents):
@@ -148,8 +152,8 @@ class _ItemBuilder:
     def _stop_if_mostly_bad(self) -> None:
         bad = self._quarantine.count
         total = self._counts["documents"] + bad
-        limit = max(_STOP_RATIO, self._config.max_bad_ratio)
-        if total >= _MIN_DOCUMENTS_TO_STOP and bad > limit * total:
+        limit = self._config.max_bad_ratio
+        if total >= _MIN_DOCUMENTS_TO_STOP and bad > max(_STOP_RATIO, limit) * total:
             raise bad_ratio_error(bad, total, limit, self._quarantine.first)
 
 

@@ -5,7 +5,7 @@ Stands before planning: a build that starts does not find out later that a sampl
 
 from pipeline.mixing import INSTRUCTION, mixed_objectives
 from pipeline.mixture import schedule
-from pipeline.objectives import OBJECTIVES, SENTINELS, max_sample_tokens, max_spans
+from pipeline.objectives import OBJECTIVES, max_sample_tokens, max_spans
 from pipeline.packing import OPEN_ROWS
 from pipeline.readers.encodings import check_encoding
 from schemas.build_config import BuildConfig, ObjectiveConfig
@@ -23,6 +23,7 @@ def check_config(config: BuildConfig) -> None:
     """Raise `ConfigError` for an unknown encoding or objective, shares that cannot be mixed, rows
     too short for their longest sample, and rows that no worker could hold."""
     check_encoding(config.encoding)
+    _check_fields(config)
     for name, objective in config.objective.items():
         _check_objective(name, objective, config)
     mixed = mixed_objectives(config)
@@ -42,6 +43,24 @@ def check_config(config: BuildConfig) -> None:
     _check_memory(config)
     if config.mix_by == "samples" and len(mixed) > 1:
         _check_turns(config, [names[index] for index in mixed])
+
+
+def _check_fields(config: BuildConfig) -> None:
+    fields = {
+        "text_field": config.text_field,
+        "prompt_field": config.prompt_field,
+        "completion_field": config.completion_field,
+    }
+    for name, value in fields.items():
+        if not value:
+            raise ConfigError(f"build.{name} is empty; name a field of the records")
+    if len(set(fields.values())) < len(fields):
+        raise ConfigError(
+            f"build.text_field, prompt_field and completion_field are {', '.join(fields.values())}"
+            "; they must differ"
+        )
+    if not config.splitter:
+        raise ConfigError("build.splitter is empty; name a language or a path, or use train")
 
 
 def _check_objective(name: str, objective: ObjectiveConfig, config: BuildConfig) -> None:
@@ -95,7 +114,7 @@ def check_vocabulary(config: BuildConfig, special: SpecialTokens) -> None:
     """Raise `ConfigError` when the vocabulary has too few sentinels for the objectives."""
     for name, objective in config.objective.items():
         form = OBJECTIVES[objective.kind].form
-        if form is not SENTINELS and not (config.sentinels and form.is_shuffled):
+        if not form.has_sentinels and not (config.sentinels and form.can_have_sentinels):
             continue
         needed = max_spans(config.window_tokens // objective.samples_per_window, objective) - 1
         if needed > special.num_sentinels:

@@ -16,48 +16,20 @@ from pipeline.readers.encodings import HEAD_BYTES, encoding_of
 from pipeline.readers.formats import (
     ARROW,
     PARQUET,
-    SUFFIXES,
     TAR,
     Format,
     format_of,
     is_splittable,
     kind_of,
 )
-from pipeline.readers.reads import (
-    EXCERPT_CHARACTERS,
-    REASONS,
-    SHOWN_CASES,
-    TALLIES,
-    BadInput,
-    Document,
-    Read,
-    Tally,
-    UnusableInput,
-    bad_input,
-    bad_ratio_error,
-)
-from pipeline.readers.remote import local_copy
+from pipeline.readers.range_bytes import local_copy
+from pipeline.readers.reads import Read, Tally, UnusableInput, bad_input
 from pipeline.readers.table_input import Row, read_arrow, read_parquet
 from pipeline.readers.tar_input import read_tar
 from pipeline.readers.text_input import read_lines, read_stream
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange
-
-__all__ = [
-    "EXCERPT_CHARACTERS",
-    "REASONS",
-    "SHOWN_CASES",
-    "SUFFIXES",
-    "TALLIES",
-    "BadInput",
-    "Document",
-    "Read",
-    "Tally",
-    "bad_ratio_error",
-    "is_heldout",
-    "read_documents",
-]
 
 _TABLES = (PARQUET, ARROW)
 

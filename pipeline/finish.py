@@ -7,7 +7,6 @@ whoever built the items, and it writes the manifest last.
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,8 @@ import xxhash
 
 from pipeline.document_table import duplicate_error, read_documents_table
 from pipeline.laws.gate import check_laws, manifest_statistics, sum_statistics
-from pipeline.readers.reads import SHOWN_CASES, BadInput, bad_ratio_error
+from pipeline.quarantine import first_cases
+from pipeline.readers.reads import bad_ratio_error
 from pipeline.table import write_table
 from pipeline.tools import row_format_of
 from schemas.build_config import BuildConfig
@@ -133,17 +133,7 @@ def _check_bad_ratio(dataset: Path, counts: dict[str, int], limit: float) -> Non
     num_bad = sum(count for name, count in counts.items() if name.startswith("bad."))
     total = num_bad + counts.get("documents", 0)
     if num_bad > limit * total:
-        raise bad_ratio_error(num_bad, total, limit, _first_bad(dataset))
-
-
-def _first_bad(dataset: Path) -> list[BadInput]:
-    lines = (
-        line
-        for path in sorted((dataset / "quarantine").glob("*.jsonl"))
-        for line in path.read_bytes().split(b"\n")
-        if line
-    )
-    return [BadInput(**json.loads(line)) for line in islice(lines, SHOWN_CASES)]
+        raise bad_ratio_error(num_bad, total, limit, first_cases(dataset))
 
 
 def _check_ids(dataset: Path, built: Sequence[Built]) -> None:

@@ -5,29 +5,24 @@ never on the machine.
 """
 
 import hashlib
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from glob import has_magic
 from pathlib import Path, PurePosixPath
-from typing import IO
-from urllib.parse import unquote, urlsplit
 
 import xxhash
 
+from pipeline.readers.compression import SeekableStream
 from pipeline.readers.encodings import HEAD_BYTES, Encoding
+from pipeline.readers.folders import METADATA, files_of, unread_names
 from pipeline.readers.formats import PARQUET, SUFFIXES, TEXT, is_splittable, kind_of
 from pipeline.readers.lines import is_blank, split_lines
-from pipeline.readers.range_bytes import blocks_of, changed_error, hash_range, needed_spans
-from pipeline.readers.remote import is_url, list_url, opened
+from pipeline.readers.range_bytes import changed_error, hash_range, needed_spans, read_span
+from pipeline.readers.remote import opened
 from pipeline.readers.table_input import row_group_cuts
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import InputFile, SourceRange
 
-_STATE, _INFO, _SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
-_METADATA = (_STATE, _INFO, _SPLITS)
-_MAX_STATE_BYTES = 16 * 2**20
 _ANY_OF_ONE_BYTE = Encoding("utf-8")
 """Line ends and blank lines are the same bytes in every encoding that can be cut."""
 
@@ -54,10 +49,10 @@ def find_inputs(places: Sequence[str | Path], output: Path) -> Inputs:
     files: dict[str, str | Path] = {}
     skipped: list[str] = []
     for place in places:
-        found, is_file = _found(place)
+        found, is_file = files_of(place)
         found = {name: file for name, file in found.items() if not _is_below(file, output)}
-        unread = [] if is_file else _unread(found)
-        skipped += [name for name in unread if PurePosixPath(name).name not in _METADATA]
+        unread = [] if is_file else unread_names(found)
+        skipped += [name for name in unread if PurePosixPath(name).name not in METADATA]
         for name, file in found.items():
             if name not in unread:
                 _add(files, name, file)
@@ -89,75 +84,6 @@ def _is_below(file: str | Path, output: Path) -> bool:
     return isinstance(file, Path) and file.resolve().is_relative_to(output.resolve())
 
 
-def _found(place: str | Path) -> tuple[dict[str, str | Path], bool]:
-    """(file by name, whether `place` is one file)."""
-    if is_url(place):
-        url = str(place)
-        if urlsplit(url).scheme != "file":
-            remote = list_url(url)
-            return dict(remote.items()), list(remote.values()) == [url]
-        place = unquote(urlsplit(url).path)
-    path = Path(place)
-    if path.is_file():
-        return {path.name: path}, True
-    if path.is_dir():
-        return dict(_walk(path, [path])), False
-    if path.exists():
-        raise InputError(f"{path}: neither a regular file nor a folder; save it as a file first")
-    if has_magic(str(path)):
-        fixed = list(_before_magic(path.parts))
-        root = Path(*fixed)
-        return dict(_walk(root, sorted(root.glob("/".join(path.parts[len(fixed) :]))))), False
-    raise InputError(f"{path}: no such file or folder; check --input")
-
-
-def _before_magic(parts: Sequence[str]) -> Iterator[str]:
-    for part in parts:
-        if has_magic(part):
-            return
-        yield part
-
-
-def _walk(root: Path, places: Sequence[Path]) -> Iterator[tuple[str, str | Path]]:
-    """Files among `places` and below them, named from `root`; hidden ones are left out."""
-    for place in places:
-        for file in sorted(place.rglob("*")) if place.is_dir() else [place]:
-            relative = file.relative_to(root)
-            if file.is_file() and not any(part.startswith(".") for part in relative.parts):
-                yield relative.as_posix(), file
-
-
-def _unread(found: dict[str, str | Path]) -> set[str]:
-    """Names below a folder that are no input: other formats, and what a saved data set says
-    of itself or keeps beside its data."""
-    unread = {name for name in found if not name.lower().endswith(SUFFIXES)}
-    for name, file in found.items():
-        folder, last = str(PurePosixPath(name).parent), PurePosixPath(name).name
-        if last == _SPLITS:
-            unread.add(name)
-        if last == _STATE and str(PurePosixPath(folder, _INFO)) in found:
-            unread |= {name, str(PurePosixPath(folder, _INFO))}
-            listed = {str(PurePosixPath(folder, part)) for part in _data_files(file)}
-            if missing := sorted(listed - found.keys()):
-                raise InputError(f"{file}: names {missing[0]}, which is missing; restore it")
-            beside = {other for other in found if str(PurePosixPath(other).parent) == folder}
-            unread |= {other for other in beside - listed if other.endswith(".arrow")}
-    return unread
-
-
-def _data_files(state: str | Path) -> list[str]:
-    """File names in the `state.json` that `save_to_disk` of Hugging Face datasets writes."""
-    with opened(state) as (stream, _):
-        raw = stream.read(_MAX_STATE_BYTES)
-    try:
-        return [str(file["filename"]) for file in json.loads(raw)["_data_files"]]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InputError(
-            f"{state}: not the state of a saved data set ({type(error).__name__}: {error}); "
-            "restore it, or give its data files one by one"
-        ) from error
-
-
 def cut_ranges(
     name: str, file: str | Path, config: BuildConfig
 ) -> tuple[InputFile, list[SourceRange]]:
@@ -172,12 +98,12 @@ def cut_ranges(
         whole = hashlib.sha256()
         for stop in stops:
             part = xxhash.xxh3_128()
-            for block in blocks_of(stream, (start, stop)):
-                whole.update(block)
-                part.update(block)
+            for piece in read_span(stream, (start, stop)):
+                whole.update(piece)
+                part.update(piece)
             for span in needed_spans(name, stream, size, (start, stop))[1:]:
-                for block in blocks_of(stream, span):
-                    part.update(block)
+                for piece in read_span(stream, span):
+                    part.update(piece)
             ranges.append(SourceRange(name, start, stop, part.hexdigest()))
             start = stop
         return InputFile(name, size, whole.hexdigest()), ranges
@@ -199,8 +125,8 @@ def size_and_sha256(file: str | Path) -> tuple[int, str]:
     """Size in bytes and hex SHA-256 of an input."""
     with opened(file) as (stream, size):
         found = hashlib.sha256()
-        for block in blocks_of(stream, (0, size)):
-            found.update(block)
+        for piece in read_span(stream, (0, size)):
+            found.update(piece)
         return size, found.hexdigest()
 
 
@@ -210,7 +136,7 @@ def size_of(file: str | Path) -> int:
         return size
 
 
-def _cuts(name: str, stream: IO[bytes], size: int, config: BuildConfig) -> list[int]:
+def _cuts(name: str, stream: SeekableStream, size: int, config: BuildConfig) -> list[int]:
     """Offsets strictly inside the file where a range ends, about `item_bytes` apart."""
     if size <= config.item_bytes:
         return []
@@ -238,7 +164,7 @@ def _thinned(cuts: Sequence[int], item_bytes: int) -> list[int]:
     return kept
 
 
-def _line_end(stream: IO[bytes], target: int, by_paragraph: bool) -> int:
+def _line_end(stream: SeekableStream, target: int, by_paragraph: bool) -> int:
     """End of the line that holds byte `target - 1`, or of the first blank line behind it."""
     stream.seek(target - 1)
     lines = split_lines(stream, target - 1, _ANY_OF_ONE_BYTE)

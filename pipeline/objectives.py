@@ -1,11 +1,11 @@
 """The table of objectives: how each draws its spans, and which form it gives the sample.
 
 Joins `spans.py` and `assemble.py`. To add an objective, write its sampler, add one line to
-`OBJECTIVES` and one case to `tests/strategies.py` (docs/objectives.md shows it). `batched.py` and
-`compiled.py` make what they know faster; what they do not know runs through `corrupt`.
+`OBJECTIVES` and one case to `tests/strategies.py` (docs/objectives.md shows it). The fast engines
+do at once for many windows what they know; what they do not know runs through `engines/plain.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,10 +18,18 @@ from pipeline.assemble import (
     assemble_prefix_lm,
     assemble_sentinels,
 )
+from pipeline.laws.drawn import Drawn
 from pipeline.laws.laws import COMPLETION, DOCUMENT, SENTENCES, SHORT_SPANS, SUFFIX, TOKENS, Law
+from pipeline.laws.masks import masked_in_place, no_masks, one_mask_a_span, two_masks_a_span
 from pipeline.randomness import Draws, Stream
 from pipeline.restore import (
     Restored,
+    SpanPlaces,
+    locate_blanks,
+    locate_in_place,
+    locate_next_token,
+    locate_prefix,
+    locate_sentinels,
     restore_blanks,
     restore_in_place,
     restore_next_token,
@@ -44,57 +52,103 @@ from schemas.objectives import SpecialTokens
 from schemas.samples import Sample, Span, Window
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Form:
-    """How spans become a sample.
+    """How spans become a sample: everything that differs between forms, and the only place for it.
 
-    `size` is (window tokens, spans) -> tokens of the sample, and `part_b` (window tokens, spans,
-    hidden tokens) -> tokens of its part B; both take arrays, too. `is_shuffled`: part B may have
-    its spans in another order than the text.
+    Numbers are functions of (window tokens, spans, hidden tokens) or of those of them that they
+    take, for one sample or for arrays: `size` tokens, `part_b` tokens of part B and `labels`.
+    `masks` counts mask tokens in many samples. `restore` and `locate` undo `assemble`; `note` tells
+    a person what is particular. `is_shuffled`: part B may have its spans in another order than the
+    text. `hides_eos`: spans may reach beyond the text. Spans have masks of their own always
+    (`has_sentinels`) or where the recipe says so (`can_have_sentinels`).
     """
 
-    name: str
     assemble: Callable[[Window, Sequence[Span], Rules, int], Sample]
     restore: Callable[[Sample, Rules], Restored]
+    locate: Callable[[Sample, Sequence[Span]], Iterator[SpanPlaces]]
     size: Callable[[Any, Any], Any]
     part_b: Callable[[Any, Any, Any], Any]
+    labels: Callable[[Any, Any], Any]
+    masks: Callable[[Drawn, Rules], int]
+    note: str
     is_shuffled: bool = False
+    hides_eos: bool = False
+    has_sentinels: bool = False
+    can_have_sentinels: bool = False
 
 
 BLANKS = Form(
-    "blanks",
-    assemble_blanks,
-    restore_blanks,
-    lambda n, spans: n + 2 * spans,
-    lambda n, spans, hidden: hidden + spans,
+    assemble=assemble_blanks,
+    restore=restore_blanks,
+    locate=locate_blanks,
+    size=lambda n, spans: n + 2 * spans,
+    part_b=lambda n, spans, hidden: hidden + spans,
+    labels=lambda spans, hidden: hidden + spans,
+    masks=one_mask_a_span,
+    note="Each span leaves one mask token in part A; part B gives the spans back, each from its "
+    "start token to the end token.",
     is_shuffled=True,
+    can_have_sentinels=True,
 )
 PREFIX = Form(
-    "prefix", assemble_prefix, restore_prefix, lambda n, _: n + 1, lambda n, spans, hidden: hidden
+    assemble=assemble_prefix,
+    restore=restore_prefix,
+    locate=locate_prefix,
+    size=lambda n, spans: n + 1,
+    part_b=lambda n, spans, hidden: hidden,
+    labels=lambda spans, hidden: hidden,
+    masks=one_mask_a_span,
+    note="Only the end of the text is hidden: part A is its beginning and one mask token, part B "
+    "the rest. There is no end token: the last token of the text is the last label.",
+    hides_eos=True,
 )
 IN_PLACE = Form(
-    "in_place", assemble_in_place, restore_in_place, lambda n, _: n, lambda n, spans, hidden: 0 * n
+    assemble=assemble_in_place,
+    restore=restore_in_place,
+    locate=locate_in_place,
+    size=lambda n, spans: n,
+    part_b=lambda n, spans, hidden: 0 * n,
+    labels=lambda spans, hidden: hidden,
+    masks=masked_in_place,
+    note="A masked language model. Nothing is taken out and there is no part B: hidden tokens are "
+    "predicted where they stand, whether they were masked, replaced or kept.",
 )
 NEXT_TOKEN = Form(
-    "next_token",
-    assemble_next_token,
-    restore_next_token,
-    lambda n, _: n - 1,
-    lambda n, spans, hidden: n - 1,
+    assemble=assemble_next_token,
+    restore=restore_next_token,
+    locate=locate_next_token,
+    size=lambda n, spans: n - 1,
+    part_b=lambda n, spans, hidden: n - 1,
+    labels=lambda spans, hidden: hidden,
+    masks=no_masks,
+    note="A causal language model. There is no part A: every token is predicted from those before "
+    "it, so a label is the next token. A prompt, if there is one, has no labels.",
+    hides_eos=True,
 )
 PREFIX_LM = Form(
-    "prefix_lm",
-    assemble_prefix_lm,
-    restore_next_token,
-    lambda n, _: n - 1,
-    lambda n, spans, hidden: hidden - 1,
+    assemble=assemble_prefix_lm,
+    restore=restore_next_token,
+    locate=locate_next_token,
+    size=lambda n, spans: n - 1,
+    part_b=lambda n, spans, hidden: hidden - 1,
+    labels=lambda spans, hidden: hidden,
+    masks=no_masks,
+    note="A prefix language model. Part A is the beginning of the text as it is, without a mask "
+    "token; from its last token on, each token predicts the next.",
+    hides_eos=True,
 )
 SENTINELS = Form(
-    "sentinels",
-    assemble_sentinels,
-    restore_sentinels,
-    lambda n, spans: n + 2 * spans + 1,
-    lambda n, spans, hidden: hidden + spans + 1,
+    assemble=assemble_sentinels,
+    restore=restore_sentinels,
+    locate=locate_sentinels,
+    size=lambda n, spans: n + 2 * spans + 1,
+    part_b=lambda n, spans, hidden: hidden + spans + 1,
+    labels=lambda spans, hidden: hidden + spans + 1,
+    masks=two_masks_a_span,
+    note="T5's form. Each span leaves a mask token of its own; part B is one stream from left to "
+    "right in which that mask token announces the span. Block positions count through part B.",
+    has_sentinels=True,
 )
 
 

@@ -1,12 +1,11 @@
 """Many windows, and their spans, as arrays: what the engines take and give.
 
-Stands between `windows.py`, which cuts them, and the engines `plain.py`, `batched.py` and
-`compiled.py`, which agree bit for bit.
+Stands between `windows.py`, which cuts them, and `engines/`, whose three engines agree bit for bit.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,8 @@ from schemas.objectives import SpecialTokens
 from schemas.samples import RowFormat, Span, Window
 
 Ints = NDArray[np.int64]
+Chosen = slice | Ints
+"""Windows of a batch: a range of them, or indices in any order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,32 @@ class WindowBatch:
     @property
     def sizes(self) -> Ints:
         """Tokens of each window, (w,), [CLS] and eos included."""
-        return self.lengths + int(self.cls) + int(self.eos)
+        return self.last + int(self.eos)
 
-    def part(self, inside: slice) -> "WindowBatch":
-        """The windows `inside`, over the same tokens."""
-        names = [
-            name for name in self.__slots__ if name not in ("tokens", "sentence_ends", "cls", "eos")
-        ]
-        return replace(self, **{name: getattr(self, name)[inside] for name in names})
+    @property
+    def first(self) -> Ints:
+        """First token of each window that may be hidden, (w,): behind [CLS] and the prompt."""
+        return self.prompts + int(self.cls)
+
+    @property
+    def last(self) -> Ints:
+        """End of each window's text, (w,): where eos stands, if any."""
+        return self.lengths + int(self.cls)
+
+    @property
+    def maskable(self) -> Ints:
+        """Tokens of text that may be hidden, (w,)."""
+        return self.last - self.first
+
+    def targets(self, mask_ratio: Any) -> Ints:
+        """Tokens to hide at least, (w,): `spans.target_tokens`, by one ratio or by (w,) ratios."""
+        return np.asarray(np.maximum(1, (mask_ratio * self.sizes).astype(np.int64)))
+
+    def part(self, chosen: Chosen) -> Self:
+        """The windows `chosen`, in that order, over the same tokens."""
+        whole = ("tokens", "sentence_ends", "cls", "eos")
+        names = [name for name in WindowBatch.__slots__ if name not in whole]
+        return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
     def window(self, index: int, special: SpecialTokens) -> Window:
         """Window `index` as an object, for the plain definition."""
@@ -105,17 +124,41 @@ class SpanBatch:
         total = np.concatenate(([0], np.cumsum(self.stops - self.starts)))
         return np.diff(total[self.edges])
 
-    def part(self, inside: slice) -> "SpanBatch":
-        """The spans of the windows `inside`, counted from 0 again."""
-        edges = self.edges[inside.start : inside.stop + 1]
-        flat = slice(int(edges[0]), int(edges[-1]))
-        return SpanBatch(self.starts[flat], self.stops[flat], edges - edges[0])
+    def part(self, chosen: Chosen) -> "SpanBatch":
+        """The spans of the windows `chosen`, counted from 0 again."""
+        counts = self.counts[chosen]
+        flat = ranges(self.edges[:-1][chosen], counts)
+        return SpanBatch(self.starts[flat], self.stops[flat], edges_of(counts))
 
     def of(self, index: int) -> list[Span]:
         """The spans of window `index`."""
         inside = slice(int(self.edges[index]), int(self.edges[index + 1]))
         pairs = zip(self.starts[inside].tolist(), self.stops[inside].tolist(), strict=True)
         return [Span(start, stop) for start, stop in pairs]
+
+
+def merge(parts: Sequence[tuple[Ints, SpanBatch]], num_windows: int) -> SpanBatch:
+    """The spans of all windows in order; each part is (indices of its windows, their spans)."""
+    counts = np.zeros(num_windows, np.int64)
+    for chosen, spans in parts:
+        counts[chosen] = spans.counts
+    edges = edges_of(counts)
+    starts, stops = np.empty((2, edges[-1]), np.int64)
+    for chosen, spans in parts:
+        flat = ranges(edges[chosen], spans.counts)
+        starts[flat], stops[flat] = spans.starts, spans.stops
+    return SpanBatch(starts, stops, edges)
+
+
+def ranges(firsts: Ints, sizes: Ints) -> Ints:
+    """firsts[0], firsts[0] + 1, ... `sizes[0]` of them, then those of the next, in one array."""
+    before = np.cumsum(sizes) - sizes
+    return np.asarray(np.arange(int(sizes.sum())) + np.repeat(firsts - before, sizes))
+
+
+def edges_of(counts: Ints) -> Ints:
+    """(w + 1,) Where each of so many begins, and where the last one ends."""
+    return np.concatenate(([0], np.cumsum(counts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +168,10 @@ class Placement:
     rows: Ints
     firsts: Ints
     places: Ints
+
+    def part(self, chosen: Chosen) -> "Placement":
+        """The places of the samples of the windows `chosen`."""
+        return Placement(self.rows[chosen], self.firsts[chosen], self.places[chosen])
 
 
 class Engine(Protocol):

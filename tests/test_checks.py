@@ -30,6 +30,9 @@ def test_every_preset_can_be_built(preset: str) -> None:
         ({"objective": {"a": INSTRUCTION}}, "no objective but instructions"),
         ({"objective": {"a": INSTRUCTION, "b": INSTRUCTION, "c": BLANK}}, "a and b are both"),
         ({"row_tokens": 600}, "cannot hold the longest sample of objective 'blank': 664"),
+        ({"text_field": ""}, r"build\.text_field is empty; name a field"),
+        ({"prompt_field": "text"}, "are text, text, completion; they must differ"),
+        ({"splitter": ""}, r"build\.splitter is empty"),
         ({"row_tokens": 40_000}, r"would hold 5120 rows .* set build.record_batch_rows=65\d"),
         ({"row_tokens": 2**20}, r"would hold .* lower row_tokens"),
         (

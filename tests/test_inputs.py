@@ -1,9 +1,11 @@
 """Inputs: found and named, cut at document boundaries by bytes, identified by content."""
 
 import codecs
+import errno
 import functools
 import gzip
 import http.server
+import io
 import itertools
 import json
 import os
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from pipeline.documents import read_documents
 from pipeline.inputs import check_range, cut_ranges, find_inputs
 from pipeline.readers.reads import Document, Read
+from pipeline.readers.remote import opened
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange
@@ -310,6 +313,61 @@ def test_a_fetched_range_leaves_no_file_behind(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_the_callers_block_raises_is_its_own(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem
+) -> None:
+    put(tmp_path, "x.jsonl")
+    memory.pipe("/in/x.jsonl", b"{}")
+    for place in (tmp_path / "x.jsonl", "memory://in/x.jsonl"):
+        for error in (ZeroDivisionError("mine"), OSError(errno.EPIPE, "mine")):
+            with pytest.raises(type(error), match="mine"), opened(place):
+                raise error
+
+
+def test_what_a_file_system_raises_while_it_is_read_names_the_url(
+    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("the server went away")
+
+    memory.pipe("/in/x.jsonl", b"{}")
+    with opened("memory://in/x.jsonl") as (stream, size):
+        assert (size, stream.read(9)) == (2, b"{}")
+        monkeypatch.setattr(type(memory.store["/in/x.jsonl"]), "seek", fail)
+        with pytest.raises(InputError, match=r"x\.jsonl: cannot be read .*the server went away"):
+            stream.seek(0)
+
+
+class _Full(io.BytesIO):
+    """A file on a disk that is full."""
+
+    def write(self, _: object, /) -> int:
+        """Fail as `write(2)` does."""
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+NO_ROOM = (
+    r"{}: cannot hold (the )?{} bytes of {} \(No space left on device\); free space, or set TMPDIR"
+)
+
+
+def test_a_full_temporary_disk_is_no_fault_of_the_network(
+    tmp_path: Path, memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, url = jsonl([{"text": "a"}] * 3), "memory://in/x.jsonl"
+    memory.pipe("/in/x.jsonl", content)
+    _, (part,) = cut_ranges("x.jsonl", url, SMALL)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_: _Full())
+        with pytest.raises(InputError, match=NO_ROOM.format(tmp_path, len(content), url)):
+            list(read_documents(url, part, SMALL))
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    with pytest.raises(InputError, match=r"absent: cannot hold a copy of .*; free space, or set"):
+        list(read_documents(url, part, SMALL))
+
+
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     """Offers whole files and no parts of them."""
 
@@ -338,6 +396,22 @@ def test_a_server_without_parts_of_files_is_read_whole(tmp_path: Path, web: str)
         assert [read for part in ranges for read in read_documents(url, part, SMALL)] == local
     with pytest.raises(InputError, match=r"absent\.jsonl: "):
         find_inputs([f"{web}/absent.jsonl"], OUTPUT)
+
+
+def test_a_disk_that_a_whole_file_fills_is_named(
+    tmp_path: Path, web: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    put(tmp_path, "x.jsonl")
+    url, temporary = f"{web}/x.jsonl", tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setattr(fsspec.filesystem("http"), "get_file", fail)
+    with pytest.raises(InputError, match=NO_ROOM.format(temporary, 14, url)):
+        cut_ranges("x.jsonl", url, SMALL)
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(

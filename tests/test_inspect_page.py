@@ -8,7 +8,6 @@ from html import unescape
 from html.parser import HTMLParser
 
 from jobs.inspect_page import render_page
-from jobs.page_assets import OBJECTIVE_NOTES
 from schemas.build_config import ObjectiveConfig
 from schemas.objectives import IGNORE_INDEX
 from tests.views import ACTING, HOSTILE, WORDS, Words, every_kind, printed, row_of, view_of
@@ -68,7 +67,7 @@ def test_a_page_shows_every_token_with_label_and_both_positions(objective: Objec
     ]
     assert page.rows["position"] == list(map(str, sample.positions.tolist()))
     assert page.rows["block position"] == list(map(str, sample.block_positions.tolist()))
-    assert OBJECTIVE_NOTES[view.form] in page.texts["p"]
+    assert view.form.note in page.texts["p"]
 
 
 @every_kind

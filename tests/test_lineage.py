@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jobs.build import BuildRequest, build_dataset
+from jobs.summary import build_summary
 from pipeline.assemble import Rules
 from pipeline.dataset import open_dataset
 from pipeline.document_table import read_documents_table
@@ -177,3 +178,18 @@ def test_samples_of_the_second_pass_differ_and_the_first_pass_stays(
         assert twin.read_bytes() == shard.read_bytes()
         later = Path(str(twin).replace("pass-0000", "pass-0001"))
         assert later == twin or later.read_bytes() != shard.read_bytes()
+
+
+def test_tokens_that_the_vocabulary_does_not_know_are_counted_and_shown(tmp_path: Path) -> None:
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "fox", "##es", "."]
+    (tmp_path / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
+    (tmp_path / "text.txt").write_text("The foxes sleep. The fox sleeps. " * 40)
+    tokenizer = TokenizerConfig(path=str(tmp_path / "vocab.txt"))
+    config = small_config(tokenizer=tokenizer, heldout_ratio=0.0)
+    request = BuildRequest(config, [tmp_path / "text.txt"], tmp_path / "d", "serial", 1)
+    manifest = build_dataset(request, NoProgress())
+    assert manifest.counts["documents.tokens"] == 40 * 9
+    assert manifest.counts["documents.tokens.unknown"] == 40 * 2
+    assert "unknown to the tokenizer: 80 tokens, 22.2% of the text's" in build_summary(
+        tmp_path, manifest
+    )

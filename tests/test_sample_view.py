@@ -1,22 +1,25 @@
 """Views: a sample restored, its spans found in both parts, its text without what acts."""
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.inspect_page import render_page
 from jobs.sample_view import view_sample
-from jobs.visible_text import visible
-from pipeline.assemble import Rules
-from pipeline.objectives import OBJECTIVES, corrupt, draw_spans
+from jobs.visible import visible
+from pipeline.assemble import Rules, assemble_blanks
+from pipeline.objectives import OBJECTIVES, Form, corrupt, draw_spans
+from pipeline.restore import restore_blanks
 from schemas.build_config import ObjectiveConfig
 from schemas.objectives import IGNORE_INDEX
-from schemas.samples import Sample, Window
+from schemas.samples import Sample, Span, Window
 from tests import strategies
-from tests.strategies import SPECIAL, VOCAB_SIZE
-from tests.views import ACTING, HOSTILE, ORIGIN, WORDS, Words, printed, row_of
-
-MORE_INPUTS = {"blanks": 1, "sentinels": 1, "prefix": 0, "next_token": -1, "prefix_lm": -1}
-"""Form -> tokens that a span has in part B beyond those it hides, where there is a part B."""
+from tests.strategies import FIRST_TEXT_TOKEN, SPECIAL, VOCAB_SIZE
+from tests.views import ACTING, HOSTILE, ORIGIN, WORDS, Words, printed, row_of, view_of
 
 
 class Silent(Words):
@@ -34,21 +37,66 @@ def test_a_view_restores_the_window_and_says_where_its_spans_are(
     view = view_sample(sample, "name", rules, ORIGIN, WORDS)
     assert view.window.tolist() == window.tokens.tolist()
     drawn = draw_spans(window, rules.objective, key, shuffle=True)
-    assert view.num_hidden == sum(stop - start for start, stop in drawn)
-    if OBJECTIVES[rules.objective.kind].form.name not in ("in_place", "sentinels"):
+    assert places_in(span.hidden for span in view.spans) == places_in(drawn)
+    if view.form.is_shuffled:
         assert [span.hidden for span in view.spans] == drawn
     for span in view.spans:
         hidden = window.tokens[slice(*span.hidden)].tolist()
         labels = sample.labels[slice(*span.labels)].tolist()
         inputs = sample.tokens[slice(*span.inputs)].tolist()
         assert hidden in (labels, labels[:-1], labels[1:])
-        assert len(inputs) - len(hidden) == MORE_INPUTS.get(view.form, -len(hidden))
+        if rules.objective.noise_ratio == 0:
+            assert words(inputs) in (words(hidden), words(hidden[:-1])) or not inputs
         assert (view.owners == span.number).sum() == len(
             inputs
         ) + span.blank.stop - span.blank.start
-    labelled = view.label_owners > 0
-    assert not np.any(labelled & (sample.labels == IGNORE_INDEX))
-    assert (sample.labels != IGNORE_INDEX).sum() - labelled.sum() == (view.form == "sentinels")
+    inside = sum(span.inputs.stop - span.inputs.start for span in view.spans)
+    num_hidden = sum(stop - start for start, stop in drawn)
+    assert inside in (0, *(num_hidden + more for more in (-1, 0, len(drawn))))
+    assert (inside == 0) == (sample.boundary == len(sample.tokens) or num_hidden == 1 == -inside)
+    is_labelled, is_owned = sample.labels != IGNORE_INDEX, view.label_owners > 0
+    assert not np.any(is_owned & ~is_labelled)
+    assert sample.labels[is_labelled & ~is_owned].tolist() in ([], [SPECIAL.end])
+
+
+def places_in(spans: Iterable[Span]) -> list[int]:
+    return sorted(place for span in spans for place in range(*span))
+
+
+def words(tokens: list[int]) -> list[int]:
+    return [token for token in tokens if token in range(FIRST_TEXT_TOKEN, SPECIAL.first_sentinel)]
+
+
+def test_a_form_says_itself_where_its_spans_are_and_what_is_particular() -> None:
+    """A new form is shown without a change of what shows it."""
+    objective = ObjectiveConfig(kind="new")
+    form = replace(OBJECTIVES["document"].form, note="Never seen before.")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(OBJECTIVES, "new", replace(OBJECTIVES["document"], form=form))
+        view = view_of(objective)
+        assert len(view.spans) == 1
+        assert "Never seen before." in render_page(row_of(view))
+
+
+def test_a_form_without_all_that_is_needed_cannot_be_made() -> None:
+    with pytest.raises(TypeError, match="'locate', 'size', 'part_b', 'labels', 'masks', and 'note"):
+        Form(assemble=assemble_blanks, restore=restore_blanks)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        ("a.jsonl.gz", "bytes 2..3"),
+        ("a.tar", "bytes 2..3"),
+        ("b/a.PARQUET", "rows 2..3"),
+        ("a.feather", "rows 2..3"),
+    ],
+)
+def test_a_place_in_a_table_is_told_in_rows(source: str, place: str) -> None:
+    view = view_of(ObjectiveConfig(kind="blank"))
+    row = row_of(replace(view, origin=view.origin._replace(source=source, start=2, stop=3)))
+    assert f"{source}, {place}" in printed(row)
+    assert f"{source}, {place}" in render_page(row)
 
 
 @given(strategies.windows(max_maskable=80), strategies.rules(), strategies.KEYS)

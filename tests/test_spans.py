@@ -31,10 +31,10 @@ def test_spans_lie_behind_the_prompt_and_never_overlap(
 ) -> None:
     spans = draw_spans(window, objective, key, shuffle)
     ascending = sorted(spans)
-    has_eos = TABLE[objective.kind].form.name in ("prefix", "next_token", "prefix_lm")
+    hides_eos = TABLE[objective.kind].form.hides_eos
     assert spans
     assert ascending[0].start >= window.first
-    assert ascending[-1].stop <= (len(window.tokens) if has_eos else window.last)
+    assert ascending[-1].stop <= (len(window.tokens) if hides_eos else window.last)
     assert all(span.start < span.stop for span in spans)
     assert all(a.stop <= b.start for a, b in itertools.pairwise(ascending))
     assert shuffle or spans == ascending

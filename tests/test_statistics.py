@@ -17,8 +17,9 @@ from pipeline.assemble import Rules
 from pipeline.dataset import open_dataset
 from pipeline.engines.choice import choose_engine
 from pipeline.laws.gate import check_laws, manifest_statistics
+from pipeline.laws.goodness_of_fit import compare
 from pipeline.laws.lengths import LENGTH_BINS, UNIT
-from pipeline.laws.statistics import _MARKS, SplitStatistics, describe, total
+from pipeline.laws.statistics import SplitStatistics, describe, total
 from pipeline.objectives import OBJECTIVES as TABLE
 from pipeline.objectives import corrupt
 from pipeline.window_batch import WindowBatch
@@ -86,10 +87,6 @@ def test_masks_and_labels_are_those_of_the_sample(
     assert counts["train.x.part_b_tokens"] == len(sample.tokens) - sample.boundary
 
 
-def test_masks_and_labels_of_every_form_are_counted() -> None:
-    assert {line.form.name for line in TABLE.values()} - _MARKS.keys() == {"in_place"}
-
-
 @given(OBJECTIVES, st.lists(st.integers(0, 400), max_size=3), st.booleans())
 def test_sums_over_items_are_those_of_one_big_item(
     objective: ObjectiveConfig, cuts: list[int], reverse: bool
@@ -118,7 +115,7 @@ def test_spans_that_break_a_rule_stop_the_build_and_name_objective_and_window() 
     counts: Counter[str] = Counter()
     statistics = SplitStatistics("train", [rules_of(ObjectiveConfig(kind="blank"))], ["x"], counts)
     with pytest.raises(AssertionError, match=r"objective 'x' \(blank\): .* 50 windows break"):
-        statistics.add(batch, span_batch([[Span(9, 12)]] * 50))
+        statistics.add(batch, span_batch([[Span(31, 34)]] * 50))
 
 
 def sums(observed: list[int], expected: list[int]) -> ObjectiveStatistics:
@@ -215,6 +212,25 @@ def test_a_rule_alone_and_identical_documents_are_shown(tmp_path: Path) -> None:
     assert "kept, though identical to others: 1" in summary
 
 
+def test_the_summary_tells_what_was_checked_from_what_had_too_few_windows(built: Path) -> None:
+    manifest = open_dataset(built).manifest
+    part = manifest.statistics["train"]["objectives"]["document"]
+    none = compare([], [])._asdict() | {"windows": 0, "windows_apart": part["samples"]}
+    laws = {"places": none, "span_lengths": part["laws"]["span_lengths"]}
+    for unchecked, expected in (
+        (laws, f"off by {laws['span_lengths']['total_variation']:.2%} in"),
+        ({"places": none}, "      too few windows for places"),
+    ):
+        changed = part | {"laws": unchecked, "share_asked": None, "deviation": None}
+        statistics = {"train": manifest.statistics["train"] | {"objectives": {"x": changed}}}
+        lines = build_summary(built, replace(manifest, statistics=statistics)).splitlines()
+        shown = "\n".join(lines)
+        assert expected in shown
+        assert "too few windows for places" in shown
+        assert "in 0 windows" not in shown
+        assert "asked" not in shown
+
+
 def test_records_hold_integers_that_add_up_to_the_manifest(built: Path) -> None:
     paths = (built / "records").rglob("*.json")
     found = total([ItemRecord.from_json(path.read_text(), "x").statistics for path in paths])
@@ -244,10 +260,11 @@ def test_shares_are_of_what_is_mixed_and_of_all_for_prompted_data(mix_by: str) -
     shares = {name: part["share"] for name, part in found["objectives"].items()}
     asked = {name: part["share_asked"] for name, part in found["objectives"].items()}
     assert found["windows_dropped"] == {"too_short": 3}
-    assert asked == {"blank": 0.333333, "prefix": 0.666667, "instruction": 0.1}
+    assert asked == {"blank": 0.333333, "prefix": 0.666667, "instruction": None}
     by_samples = {"blank": 0.333333, "prefix": 0.666667, "instruction": 0.4}
     assert shares == (
         by_samples if mix_by == "samples" else {"blank": 0.2, "prefix": 0.8, "instruction": 0.5}
     )
+    assert found["objectives"]["instruction"]["deviation"] is None
     deviation = found["objectives"]["blank"]["deviation"]
     assert deviation == (0.0 if mix_by == "samples" else -0.133333)

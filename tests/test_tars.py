@@ -2,13 +2,17 @@
 
 import io
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
 
+from pipeline.readers.document_fields import DocumentMaker
 from pipeline.readers.reads import TAR_METADATA, TAR_OTHER, BadInput, Document, Tally
+from pipeline.readers.tar_input import read_tar
 from pipeline.readers.tars import is_unsafe, tar_members
 from schemas.build_config import BuildConfig
+from schemas.plan import SourceRange
 from tests.text_inputs import gzip_tar, read, tar
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
@@ -55,6 +59,64 @@ def test_a_sample_is_its_text_and_json_beside_it_is_metadata(tmp_path: Path) -> 
     assert documents[0].id == f"x.tar#{content.index(b'one')}"
     assert all(one.text.encode() in content[one.start : one.stop] for one in documents)
     assert dict(tally) == {TAR_OTHER: 2, TAR_METADATA: 2}
+
+
+@pytest.mark.parametrize("has_text", [True, False])
+def test_json_of_numbered_names_is_read_at_once_whatever_stands_beside_it(has_text: bool) -> None:
+    members = [(f"wiki.{n:05d}.json", b'{"text": "document %d"}' % n) for n in range(200)]
+    members += [("wiki.readme.txt", b"read me")] * has_text
+    stream, tally = io.BytesIO(tar(members)), Tally()
+    maker = DocumentMaker(SourceRange("x.tar", 0, 0, ""), BuildConfig(), tally)
+    found = []
+    for one in read_tar(stream, maker):
+        found.append(one)
+        assert stream.tell() <= one.start + 1024, "more than the member read was taken in"
+    texts = [one.text for one in found if isinstance(one, Document)]
+    assert texts == [f"document {number}" for number in range(200)] + ["read me"] * has_text
+    assert not tally
+
+
+def test_one_json_member_waits_and_any_other_json_of_its_key_ends_that(tmp_path: Path) -> None:
+    members = [
+        ("1.json", b'{"text": "one"}'),
+        ("1.json", b'{"text": "two"}'),
+        ("1.meta.json", b'{"text": "three"}'),
+        ("1.txt", b"four"),
+        ("1.json", b'{"text": "metadata"}'),
+        ("1.b.txt", b"five"),
+        ("2.a.txt", b"six"),
+        ("2.json", b'{"text": "seven"}'),
+    ]
+    tally = Tally()
+    found = read(tmp_path / "x.tar", tar(members), None, tally)
+    texts = [one.text for one in found if isinstance(one, Document)]
+    assert texts == ["one", "two", "three", "four", "five", "six", "seven"]
+    assert dict(tally) == {TAR_METADATA: 1}
+
+
+def test_a_pax_header_takes_time_in_proportion_to_its_size() -> None:
+    record, size = b"5 a=\n", 2**20
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, size // len(record) * len(record)
+    records = record * (size // len(record))
+    content = info.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
+    begun = time.process_time()
+    (member,) = tar_members(io.BytesIO(content + tar([("a.txt", b"text")])))
+    assert time.process_time() - begun < 1
+    assert member.name == "a.txt"
+
+
+@pytest.mark.parametrize(
+    "records",
+    [b"a=b\n", b"5 a=", b"6 a=\n", b"5a=\n", b"0000000005 a=\n", b"-5 a=\n", b"0 =\n", b"5 ab\n"],
+)
+def test_a_damaged_pax_record_is_damage(tmp_path: Path, records: bytes) -> None:
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, len(records)
+    content = info.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
+    (bad,) = read(tmp_path / "x.tar", content + tar([("a.txt", b"text")]))
+    assert isinstance(bad, BadInput)
+    assert "a damaged pax header before byte 1024" in bad.detail
 
 
 def test_a_compressed_tar_counts_bytes_of_the_tar(tmp_path: Path) -> None:

@@ -78,4 +78,4 @@ def span_batch(found: Sequence[Sequence[Span]]) -> SpanBatch:
 
 def drawn(windows: WindowBatch, spans: SpanBatch) -> Drawn:
     """All of them, as the laws look at them."""
-    return Drawn.of(windows, spans, np.arange(len(windows)))
+    return Drawn.in_text_order(windows, spans)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.array_draws import below_at, states_of
 from pipeline.assemble import Rules
-from pipeline.engines.batched_draws import below_at, frames_of, ranges
 from pipeline.randomness import Stream
-from pipeline.window_batch import Ints, Placement, Rows, SpanBatch, WindowBatch
+from pipeline.window_batch import Ints, Placement, Rows, SpanBatch, WindowBatch, edges_of, ranges
 from schemas.samples import RowFormat
 
 
@@ -69,7 +69,7 @@ class Framed:
 
 def framed(windows: WindowBatch, spans: SpanBatch, rules: Rules, by_text: bool) -> Framed:
     """The tokens and spans of `windows`, the spans in the order of the text where `by_text`."""
-    edges = np.concatenate(([0], np.cumsum(windows.sizes)))
+    edges = edges_of(windows.sizes)
     tokens = np.empty(edges[-1], np.int32)
     text = windows.tokens[ranges(windows.offsets, windows.lengths)]
     tokens[ranges(edges[:-1] + int(windows.cls), windows.lengths)] = text
@@ -92,9 +92,9 @@ def all_part_a(
     """Columns as if all of each sample were part A, tokens unset; and (w,) first positions."""
     offsets = np.zeros_like(sizes)
     if rules.objective.random_positions:
-        states = frames_of(whole.windows).states(Stream.OFFSET)
+        states = states_of(whole.windows, Stream.OFFSET)
         offsets = below_at(states, 0, rules.window_tokens - last_positions)
-    edges = np.concatenate(([0], np.cumsum(sizes)))
+    edges = edges_of(sizes)
     columns = Columns(
         np.empty(edges[-1], row_format.dtype),
         np.full(edges[-1], row_format.ignore, row_format.dtype),

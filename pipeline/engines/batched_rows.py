@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from pipeline import assemble
+from pipeline.array_draws import below_at, bits32_at, states_of
 from pipeline.assemble import Rules
 from pipeline.engines.batched_columns import Columns, Framed, all_part_a, framed, with_blanks
-from pipeline.engines.batched_draws import below_at, bits32_at, frames_of, ranges
 from pipeline.randomness import Stream, threshold
-from pipeline.window_batch import Ints, SpanBatch, WindowBatch
+from pipeline.window_batch import Ints, SpanBatch, WindowBatch, ranges
 from schemas.samples import RowFormat
 
 
@@ -73,7 +73,7 @@ def in_place(
     """`assemble.assemble_in_place`."""
     whole = framed(windows, spans, rules, by_text=True)
     out, _ = all_part_a(whole, whole.sizes, whole.sizes - 1, rules, row_format)
-    states, inside = frames_of(windows).states(Stream.REPLACE), whole.inside
+    states, inside = states_of(windows, Stream.REPLACE), whole.inside
     draws = np.repeat(bits32_at(states[whole.owner], whole.numbers), whole.lengths)
     masked = threshold(rules.objective.replace_ratio)
     randomised = threshold(rules.objective.random_ratio)
@@ -132,7 +132,7 @@ def prefix_lm(
 def _draws_of_hidden(whole: Framed, stream: Stream, bound: int | None) -> Ints:
     """(hidden,) Draws number 0, 1, ... of each window for its hidden tokens, span by span."""
     numbers = ranges(whole.before(whole.lengths), whole.lengths)
-    states = np.repeat(frames_of(whole.windows).states(stream)[whole.owner], whole.lengths)
+    states = np.repeat(states_of(whole.windows, stream)[whole.owner], whole.lengths)
     return bits32_at(states, numbers) if bound is None else below_at(states, numbers, bound)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.assemble import Rules
 from pipeline.engines import batched, plain
 from pipeline.objectives import OBJECTIVES
-from pipeline.window_batch import Engine, Placement, Rows, SpanBatch, WindowBatch
+from pipeline.window_batch import Engine, Placement, Rows, SpanBatch, WindowBatch, merge
 from schemas.errors import ConfigError
 
 ENGINES = ("plain", "batched", "compiled")
@@ -71,8 +71,8 @@ class Completed:
         parts = []
         for engine, inside in ((self.fast, known), (plain, ~known)):
             chosen = np.flatnonzero(inside)
-            parts.append((chosen, engine.draw(batched.select(windows, chosen), rules, shuffle)))
-        return batched.merge(parts, len(windows))
+            parts.append((chosen, engine.draw(windows.part(chosen), rules, shuffle)))
+        return merge(parts, len(windows))
 
     def write(
         self,
@@ -91,10 +91,5 @@ class Completed:
             return
         for engine, inside in ((self.fast, known), (plain, ~known)):
             chosen = np.flatnonzero(inside)
-            engine.write(
-                batched.select(windows, chosen),
-                batched.select_spans(spans, chosen),
-                rules,
-                batched.select_places(placement, chosen),
-                rows,
-            )
+            part = windows.part(chosen)
+            engine.write(part, spans.part(chosen), rules, placement.part(chosen), rows)

@@ -1,8 +1,8 @@
 """The compiled engine: `Engine` as two numba kernels, one window after another, in one thread.
 
-`engines.py` chooses it where numba can be imported. Here the arrays are handed over, with memory
-enough; `compiled_spans.py` and `compiled_rows.py` do the work, `compiled_table.py` says what they
-know.
+`choice.py` chooses it where numba can be imported. Here the arrays are handed over, with memory
+enough; `compiled_samplers.py` and `compiled_rows.py` do the work, `compiled_table.py` says what
+they know.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.assemble import Rules
-from pipeline.engines import compiled_rows, compiled_samplers, compiled_spans
-from pipeline.engines.compiled_columns import BLOCK
+from pipeline.engines import compiled_rows, compiled_samplers
+from pipeline.engines.compiled_columns import RUN
+from pipeline.engines.compiled_draws import Windows
 from pipeline.engines.compiled_rows import Layout, Memory, Placed
 from pipeline.engines.compiled_samplers import Scratch
 from pipeline.engines.compiled_table import FORMS, SAMPLERS, table_of
-from pipeline.engines.compiled_windows import Windows
 from pipeline.window_batch import Ints, Placement, Rows, SpanBatch, WindowBatch
 
 __all__ = ["FORMS", "SAMPLERS", "draw", "write"]
@@ -30,7 +30,7 @@ def draw(windows: WindowBatch, rules: Sequence[Rules], shuffle: bool) -> SpanBat
     longest = int(max(windows.sizes.max(initial=0), _sentences(windows).max(initial=0))) + 1
     bits = np.zeros(longest // 64 + 1, np.uint64)
     scratch = Scratch(bits, *np.zeros((3, longest), np.int64))
-    edges = compiled_spans.draw(
+    edges = compiled_samplers.draw(
         _arrays(windows), table.rules, table.thresholds, (room[0], room[1]), scratch, shuffle
     )
     starts, stops = room[:, : edges[-1]].copy()
@@ -51,7 +51,7 @@ def write(
     layout = Layout._make([*begins, form.row_tokens, form.max_samples, form.ignore])
     longest = int(windows.sizes.max(initial=0)) + 1
     bits = np.zeros(longest // 64 + 1, np.uint64)
-    text, part_a = np.zeros((2, longest + BLOCK), np.int32)
+    text, part_a = np.zeros((2, longest + RUN), np.int32)
     memory = Memory(text, part_a, bits, *np.zeros((3, longest), np.int64))
     placed = Placed(
         spans.starts, spans.stops, spans.edges, placement.rows, placement.firsts, placement.places
@@ -65,8 +65,7 @@ def write(
 def most_spans(windows: WindowBatch, rules: NDArray[Any]) -> Ints:
     """(w,) Upper bounds on the spans of each window: what `draw` needs room for."""
     samplers = rules["sampler"][windows.objectives]
-    ratios = rules["mask_ratio"][windows.objectives]
-    targets = np.maximum(1, (ratios * windows.sizes).astype(np.int64))
+    targets = windows.targets(rules["mask_ratio"][windows.objectives])
     takes_target = (samplers == compiled_samplers.BLANKS) | (samplers == compiled_samplers.TOKENS)
     others = np.where(samplers == compiled_samplers.SENTENCES, _sentences(windows), 1)
     return np.where(takes_target, targets, others)

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.engines.compiled_cache import helper
-from pipeline.engines.compiled_draws import OFFSET, Ints, below_at, state_of
-from pipeline.engines.compiled_windows import Frame
+from pipeline.engines.compiled_draws import OFFSET, Frame, Ints, below_at, state_of
 
 IN_BLANKS, IN_PREFIX, IN_PLACE, NEXT_TOKEN, PREFIX_LM, IN_SENTINELS = range(6)
 """Codes of the forms, for the field `form` of a rule."""
 
-BLOCK = 16
+RUN = 16
 """Tokens copied at once: two vector registers, and about one piece of text between GLM's blanks."""
 
 Text = NDArray[np.int32]
@@ -42,7 +41,7 @@ class Spans(NamedTuple):
     """Place of each span's mask in part A."""
     text: Text
     part_a: Text
-    """Memory with the window's tokens, and for part A; both longer than these by a block."""
+    """Memory with the window's tokens, and for part A; both longer than these by a run."""
 
 
 @helper
@@ -53,14 +52,14 @@ def copy(target: NDArray[Any], source: NDArray[Any]) -> None:
 
 
 @helper
-def copy_blocks(target: Text, source: Text, size: int) -> None:
-    """Write the first `size` of `source` and what completes the last block of `BLOCK`.
+def copy_runs(target: Text, source: Text, size: int) -> None:
+    """Write the first `size` of `source` and what completes the last run of `RUN`.
 
     For pieces written from left to right, where each covers what the one before wrote too much:
-    whole blocks take half the time of exact lengths.
+    whole runs take half the time of exact lengths.
     """
-    for first in range(0, size, BLOCK):
-        for place in range(BLOCK):
+    for first in range(0, size, RUN):
+        for place in range(RUN):
             target[first + place] = source[first + place]
 
 
@@ -108,7 +107,7 @@ def write_part_a(size: int, spans: Spans, rule: Any, out: Columns) -> int:
     for index in range(len(spans.order)):
         span = spans.order[index]
         start = spans.starts[span]
-        copy_blocks(spans.part_a[place:], spans.text[kept_from:], start - kept_from)
+        copy_runs(spans.part_a[place:], spans.text[kept_from:], start - kept_from)
         place += start - kept_from
         mask = rule["mask"]
         if rule["form"] == IN_SENTINELS:
@@ -119,7 +118,7 @@ def write_part_a(size: int, spans: Spans, rule: Any, out: Columns) -> int:
         spans.places[span] = place
         place += 1
         kept_from = spans.stops[span]
-    copy_blocks(spans.part_a[place:], spans.text[kept_from:], size - kept_from)
+    copy_runs(spans.part_a[place:], spans.text[kept_from:], size - kept_from)
     place += size - kept_from
     copy(out.tokens, spans.part_a[:place])
     return place

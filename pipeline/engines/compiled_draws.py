@@ -1,8 +1,11 @@
-"""`randomness.Draws` for kernels: each draw is a function of (state, index).
+"""`WindowBatch` and `randomness.Draws` for kernels: one window, and each draw by (state, index).
 
-Key and state are uint64 and must never meet a signed integer, which would make both a float;
-everything that is drawn is int64. `compiled_spans.py` and `compiled_rows.py` build on it.
+Kernels take tuples of arrays and tables of numbers; they know nothing of the classes outside
+`compiled*.py`. Key and state are uint64 and must never meet a signed integer, which would make both
+a float; everything that is drawn is int64.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +32,48 @@ LENGTHS, PLACES, ORDER, SINGLE, NOISE, REPLACE, RANDOM_TOKENS, OFFSET = (
 _STEP, _PER_WINDOW, _PER_STREAM = np.uint64(STEP), np.uint64(PER_WINDOW), np.uint64(PER_STREAM)
 _FIRST, _SECOND = np.uint64(MIX_FIRST), np.uint64(MIX_SECOND)
 _BY_27, _BY_30, _BY_31, _BY_32 = np.uint64(27), np.uint64(30), np.uint64(31), np.uint64(32)
+
+
+class Windows(NamedTuple):
+    """The arrays of a `WindowBatch` that kernels read, with `cls` and `eos` as 0 or 1."""
+
+    tokens: NDArray[np.int32]
+    sentence_ends: Ints
+    offsets: Ints
+    lengths: Ints
+    prompts: Ints
+    first_ends: Ints
+    stop_ends: Ints
+    keys: NDArray[np.uint64]
+    numbers: Ints
+    objectives: Ints
+    cls: int
+    eos: int
+
+
+class Frame(NamedTuple):
+    """One window: its size, maskable range and prompt in tokens, and what keys its draws."""
+
+    size: int
+    first: int
+    last: int
+    prompt: int
+    key: np.uint64
+    number: int
+
+
+@helper
+def frame_of(windows: Windows, index: int) -> Frame:
+    """Window `index`."""
+    length, first = windows.lengths[index], windows.cls + windows.prompts[index]
+    return Frame(
+        windows.cls + length + windows.eos,
+        first,
+        windows.cls + length,
+        windows.prompts[index],
+        windows.keys[index],
+        windows.numbers[index],
+    )
 
 
 @helper

@@ -1,7 +1,8 @@
 """spans -> sample, compiled: the forms of `assemble.py`, written straight into a row.
 
 Each form fills the four columns of one sample and returns the length of part A. `text` is the
-window's tokens, framed; `ignore` is the label of what is not predicted.
+window's tokens, framed; `ignore` is the label of what is not predicted. Some take more
+than five parameters: numba knows no dataclass, and what is not of one kind stays a parameter.
 """
 
 from typing import Any
@@ -26,12 +27,12 @@ from pipeline.engines.compiled_draws import (
     NOISE,
     RANDOM_TOKENS,
     REPLACE,
+    Frame,
     Ints,
     below_at,
     bits32_at,
     state_of,
 )
-from pipeline.engines.compiled_windows import Frame
 
 
 @helper

@@ -20,7 +20,7 @@ from pipeline.engines.compiled_columns import (
     fill_front,
     offset_of,
 )
-from pipeline.engines.compiled_draws import Ints
+from pipeline.engines.compiled_draws import Frame, Ints, Windows, frame_of
 from pipeline.engines.compiled_forms import (
     write_blanks,
     write_in_place,
@@ -29,7 +29,6 @@ from pipeline.engines.compiled_forms import (
     write_shifted,
 )
 from pipeline.engines.compiled_marks import Bits, collect, mark
-from pipeline.engines.compiled_windows import Frame, Windows, frame_of
 
 
 class Layout(NamedTuple):
@@ -78,7 +77,10 @@ def write(
     layout: Layout,
     memory: Memory,
 ) -> int:
-    """Write all samples; -1, or the first window whose sample does not fit in its row."""
+    """Write all samples; -1, or the first window whose sample does not fit in its row.
+
+    Seven parameters, because numba knows no dataclass: what is not of one kind stays a parameter.
+    """
     for index in range(len(windows.lengths)):
         objective = windows.objectives[index]
         rule, frame = rules[objective], frame_of(windows, index)

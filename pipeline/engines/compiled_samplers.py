@@ -1,24 +1,29 @@
-"""windows -> spans, compiled: the samplers of `spans.py` for one window.
+"""windows -> spans, compiled: the samplers of `spans.py` for one window, and the loop over windows.
 
-Each writes its spans, ascending, to the front of `starts` and `stops` and returns their number.
-`compiled_spans.py` calls them.
+A sampler writes its spans, ascending, to the front of `starts` and `stops` and returns their
+number.
 """
 
 from typing import Any, NamedTuple
 
-from pipeline.engines.compiled_cache import helper
+import numpy as np
+
+from pipeline.engines.compiled_cache import helper, kernel
 from pipeline.engines.compiled_draws import (
     LENGTHS,
+    ORDER,
     PLACES,
     SINGLE,
+    Frame,
     Ints,
+    Windows,
     below_at,
     bits32_at,
+    frame_of,
     shuffle,
     state_of,
 )
 from pipeline.engines.compiled_marks import Bits, collect, mark
-from pipeline.engines.compiled_windows import Frame
 
 BLANKS, SENTENCES, DOCUMENT, SUFFIX, COMPLETION, TOKENS = range(6)
 """Codes of the samplers, for the field `sampler` of a rule."""
@@ -161,3 +166,42 @@ def one_span(frame: Frame, rule: Any) -> tuple[int, int]:
     places = state_of(frame.key, frame.number, PLACES)
     start = frame.first + below_at(places, 0, maskable - length + 1)
     return start, start + length
+
+
+@kernel
+def draw(
+    windows: Windows,
+    rules: Any,
+    thresholds: Ints,
+    spans: tuple[Ints, Ints],
+    scratch: Scratch,
+    shuffle_spans: bool,
+) -> Ints:
+    """Write the spans of all windows to the front of `spans`; (w + 1,) their edges.
+
+    `spans` must have room for the sum over windows of `compiled.most_spans`. They are
+    six parameters because numba knows no dataclass: what is not of one kind stays a parameter.
+    """
+    edges = np.zeros(len(windows.lengths) + 1, np.int64)
+    for index in range(len(windows.lengths)):
+        frame, objective = frame_of(windows, index), windows.objectives[index]
+        rule, at = rules[objective], edges[index]
+        free = spans[0][at:], spans[1][at:]
+        target = max(1, int(rule["mask_ratio"] * frame.size))
+        count = 1
+        if rule["sampler"] == BLANKS:
+            count = sample_blanks(frame, rule, thresholds[objective], free, scratch)
+        elif rule["sampler"] == SENTENCES:
+            inside = windows.sentence_ends[windows.first_ends[index] : windows.stop_ends[index]]
+            ends = inside - (windows.offsets[index] - windows.cls)
+            count = sample_sentences(frame, target, ends, free, scratch)
+        elif rule["sampler"] == TOKENS:
+            count = sample_tokens(frame, target, free, scratch)
+        else:
+            free[0][0], free[1][0] = one_span(frame, rule)
+        if shuffle_spans and rule["is_shuffled"]:
+            order = state_of(frame.key, frame.number, ORDER)
+            shuffle(order, free[0][:count])
+            shuffle(order, free[1][:count])
+        edges[index + 1] = at + count
+    return edges

@@ -85,8 +85,10 @@ def manifest_statistics(
     return found
 
 
-def _shares(names: Sequence[str], own: Counts, config: BuildConfig) -> dict[str, dict[str, float]]:
-    """Asked and found shares: of the mixed objectives, and of all for prompted data.
+def _shares(
+    names: Sequence[str], own: Counts, config: BuildConfig
+) -> dict[str, dict[str, float | None]]:
+    """Asked and found shares of the mixed objectives; of all, and nothing asked, for prompted data.
 
     `share` is by samples or by tokens, as `mix_by` says; `deviation` is found minus asked.
     """
@@ -94,7 +96,8 @@ def _shares(names: Sequence[str], own: Counts, config: BuildConfig) -> dict[str,
     mixed = {name for name in every if config.objective[name].kind != INSTRUCTION}
     shares = {}
     for name in names:
-        group = mixed if name in mixed else every
+        is_mixed = name in mixed
+        group = mixed if is_mixed else every
         asked = config.objective[name].share / sum(config.objective[one].share for one in group)
         by_samples, by_tokens = (
             own[f"{name}.{what}"] / sum(own.get(f"{one}.{what}", 0) for one in group)
@@ -102,9 +105,9 @@ def _shares(names: Sequence[str], own: Counts, config: BuildConfig) -> dict[str,
         )
         share = by_samples if config.mix_by == "samples" else by_tokens
         shares[name] = {
-            "share_asked": round(asked, 6),
+            "share_asked": round(asked, 6) if is_mixed else None,
             "share": round(share, 6),
-            "deviation": round(share - asked, 6) + 0.0,
+            "deviation": round(share - asked, 6) + 0.0 if is_mixed else None,
             "share_of_samples": round(by_samples, 6),
             "share_of_tokens": round(by_tokens, 6),
         }

@@ -1,9 +1,9 @@
 """The declared law of each way of drawing spans, as tallies whose expectation is known exactly.
 
 `objectives.py` names a law for each kind, `statistics.py` tallies while an item is built and
-`goodness_of_fit.py` compares what was observed with what was expected. Everything is an integer, in units of
-2**-32 of an observation, so that sums do not depend on their order. docs/statistics.md derives each
-expectation.
+`goodness_of_fit.py` compares what was observed with what was expected. Everything is an integer, in
+units of 2**-32 of an observation, so that sums do not depend on their order. docs/statistics.md
+derives each expectation.
 """
 
 from collections.abc import Callable, Mapping
@@ -68,7 +68,7 @@ def single_spans(drawn: Drawn, objective: ObjectiveConfig) -> Tally | None:
         return None
     chosen = is_unconditional(drawn, objective)
     below = np.array([0, *length_thresholds(*law_of(objective))], np.int64)
-    targets = drawn.targets(objective)[chosen]
+    targets = drawn.windows.targets(objective.mask_ratio)[chosen]
     enough = UNIT - below[np.minimum(targets - 1, len(below) - 1)]
     single = threshold(objective.single_span_ratio)
     one = single + ((UNIT - single >> 4) * (enough >> 4) >> 24)
@@ -81,25 +81,27 @@ def single_spans(drawn: Drawn, objective: ObjectiveConfig) -> Tally | None:
 
 def short_span_places(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
     """Given their lengths, the free tokens before the spans are independent and uniform."""
-    free = drawn.maskable - drawn.hidden - (drawn.counts - 1)
-    before = drawn.starts - drawn.first[drawn.owners] - drawn.hidden_before - drawn.numbers
+    free = drawn.windows.maskable - drawn.hidden - (drawn.counts - 1)
+    before = drawn.starts - drawn.windows.first[drawn.owners] - drawn.hidden_before - drawn.numbers
     return _uniform(drawn, before, free + 1)
 
 
 def token_places(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
     """Each token of the text is as likely to be hidden."""
-    return _uniform(drawn, drawn.starts - drawn.first[drawn.owners], drawn.maskable)
+    return _uniform(drawn, drawn.starts - drawn.windows.first[drawn.owners], drawn.windows.maskable)
 
 
 def document_lengths(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
     """Uniform from the shortest span to the whole text."""
     shortest = law_rules.shortest_document(drawn, objective)
-    return _uniform(drawn, drawn.lengths - shortest, drawn.maskable - shortest + 1)
+    return _uniform(drawn, drawn.lengths - shortest, drawn.windows.maskable - shortest + 1)
 
 
 def document_places(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
     """Given its length, the span's place is uniform."""
-    return _uniform(drawn, drawn.starts - drawn.first, drawn.maskable - drawn.hidden + 1)
+    return _uniform(
+        drawn, drawn.starts - drawn.windows.first, drawn.windows.maskable - drawn.hidden + 1
+    )
 
 
 def suffix_lengths(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
@@ -117,7 +119,9 @@ def first_sentences(drawn: Drawn, objective: ObjectiveConfig) -> Tally:
     (r - [it is one of the r]) / (r (m - 1)), and 1 where m = 1.
     """
     owners, counts = drawn.owners, drawn.counts
-    is_last = (drawn.hidden[owners] - drawn.lengths) < drawn.targets(objective)[owners]
+    is_last = (drawn.hidden[owners] - drawn.lengths) < drawn.windows.targets(objective.mask_ratio)[
+        owners
+    ]
     possible = drawn.how_many(is_last)[owners]
     others = np.maximum(counts - 1, 1)[owners]
     weights = UNIT * (possible - (is_last & (counts[owners] > 1))) // (possible * others)

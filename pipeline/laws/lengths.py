@@ -3,8 +3,10 @@
 Used by `laws.py`. Probabilities are integers in units of 2**-32, as in `randomness.py`.
 """
 
+from decimal import ROUND_CEILING, Context, Decimal, localcontext
 from functools import lru_cache
-from math import ceil, log
+from itertools import accumulate, pairwise, repeat
+from operator import mul
 
 import numpy as np
 
@@ -24,9 +26,10 @@ LENGTH_BINS = np.array(
 )
 """First value of each bin of lengths and counts: exact up to 64, then two bins to a doubling."""
 
-_RARE = 1e-6
+_PER_RARE = 10**6
 _GRID = 1 << 10
-_BASES = (0.95, 0.9, 0.8, 0.7, 0.5, 0.3)
+_BASES = tuple(map(Decimal, ("0.95", "0.9", "0.8", "0.7", "0.5", "0.3")))
+_CONTEXT = Context(prec=40)
 
 
 def length_bins(values: Ints) -> Ints:
@@ -60,11 +63,11 @@ def is_unconditional(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     window is long enough. Short windows never are.
     """
     far, lines = _reach(*law_of(objective))
-    hidden = drawn.targets(objective) - 1
+    hidden = drawn.windows.targets(objective.mask_ratio) - 1
     spans = hidden
     for first, slope in lines:
         spans = np.minimum(spans, (first + slope * hidden) // _GRID + 1)
-    is_long: Bools = drawn.maskable >= hidden + np.maximum(spans, 1) + far
+    is_long: Bools = drawn.windows.maskable >= hidden + np.maximum(spans, 1) + far
     return is_long & ~drawn.is_short
 
 
@@ -73,13 +76,22 @@ def _reach(law: str, mean: float, max_value: int) -> tuple[int, list[tuple[int, 
     """(length that one span in a million exceeds, lines that bound the number of spans).
 
     A line (a, b) says: with probability 1 - 1e-6, at most (a + b t) / 1024 + 1 lengths are drawn
-    before their sum exceeds t (Chernoff's bound for x in 0..1: E[x^length]^k x^-t). Rounded up to a
-    grid, so that it is the same on every machine.
+    before their sum exceeds t (Chernoff's bound for x in 0..1: E[x^length]^k x^-t). In decimal
+    arithmetic, which is the same on every machine, and rounded up to a grid.
     """
-    chances = np.diff([0, *length_thresholds(law, mean, max_value)]) / UNIT
-    far = int(np.argmax(1 - np.cumsum(chances) <= _RARE)) + 1
+    thresholds = length_thresholds(law, mean, max_value)
+    far = next(v for v, below in enumerate(thresholds, 1) if (UNIT - below) * _PER_RARE <= UNIT)
+    chances = [stop - start for start, stop in pairwise((0, *thresholds))]
     lines = []
-    for base in _BASES:
-        rate = -log(float(chances @ np.power(base, np.arange(1, max_value + 1))))
-        lines.append((ceil(-log(_RARE) / rate * _GRID), ceil(-log(base) / rate * _GRID)))
+    with localcontext(_CONTEXT):
+        rare = -Decimal(_PER_RARE).ln()
+        for base in _BASES:
+            powers = accumulate(repeat(base, len(chances)), mul)
+            mean_power = sum(map(mul, chances, powers), Decimal(0)) / UNIT
+            rate = -mean_power.ln()
+            lines.append((_on_grid(-rare / rate), _on_grid(-base.ln() / rate)))
     return far, lines
+
+
+def _on_grid(value: Decimal) -> int:
+    return int((value * _GRID).to_integral_value(ROUND_CEILING))

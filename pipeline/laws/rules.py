@@ -21,8 +21,8 @@ def keep_short_spans(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     is_neighbour = drawn.owners[1:] == drawn.owners[:-1]
     gaps[1:] = ~is_neighbour | (drawn.starts[1:] > drawn.stops[:-1])
     is_allowed = gaps & (drawn.lengths <= objective.max_span_tokens)
-    target = drawn.targets(objective)
-    room = drawn.maskable - drawn.hidden - drawn.counts
+    target = drawn.windows.targets(objective.mask_ratio)
+    room = drawn.windows.maskable - drawn.hidden - drawn.counts
     is_covered = np.asarray((drawn.hidden >= target) | (room < 1))
     if objective.single_span_ratio > 0:
         is_covered |= drawn.counts == 1
@@ -34,9 +34,9 @@ def keep_short_spans(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
 def keep_sentences(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     """Whole sentences; the target covered, or every sentence hidden; none more than it needs."""
     numbers, edges = sentence_numbers(drawn), sentence_edges(drawn)
-    target = drawn.targets(objective)
+    target = drawn.windows.targets(objective.mask_ratio)
     is_whole = (edges[0] == drawn.starts) & (edges[1] == drawn.stops) & (numbers >= 0)
-    is_covered = (drawn.hidden >= target) | (drawn.hidden == drawn.maskable)
+    is_covered = (drawn.hidden >= target) | (drawn.hidden == drawn.windows.maskable)
     is_needed = drawn.hidden - drawn.longest < target
     return np.asarray(drawn.has_only(is_whole) & is_covered & is_needed)
 
@@ -56,29 +56,31 @@ def keep_suffix(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
 
 def keep_completion(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     """One span: everything behind [CLS] and the prompt, and never the window's first token."""
-    start = np.maximum(drawn.first, 1)
-    is_all: Bools = drawn.hidden == drawn.sizes - start
+    start = np.maximum(drawn.windows.first, 1)
+    is_all: Bools = drawn.hidden == drawn.windows.sizes - start
     return _ends_window(drawn) & is_all
 
 
 def keep_tokens(drawn: Drawn, objective: ObjectiveConfig) -> Bools:
     """Single tokens of the text: the target exactly, or all but one."""
-    count = np.minimum(drawn.targets(objective), np.maximum(1, drawn.maskable - 1))
+    count = np.minimum(
+        drawn.windows.targets(objective.mask_ratio), np.maximum(1, drawn.windows.maskable - 1)
+    )
     is_exact: Bools = drawn.counts == count
     return drawn.has_only(_in_text(drawn) & (drawn.lengths == 1)) & is_exact
 
 
 def shortest_document(drawn: Drawn, objective: ObjectiveConfig) -> Ints:
     """(w,) Shortest span of the document objective."""
-    ratio = (objective.min_span_ratio * drawn.sizes).astype(np.int64)
-    return np.asarray(np.minimum(np.maximum(1, ratio), drawn.maskable))
+    ratio = (objective.min_span_ratio * drawn.windows.sizes).astype(np.int64)
+    return np.asarray(np.minimum(np.maximum(1, ratio), drawn.windows.maskable))
 
 
 def suffix_bounds(drawn: Drawn, objective: ObjectiveConfig) -> tuple[Ints, Ints]:
     """(w,) Shortest and longest hidden end: a token of text hidden; one, or the prompt, kept."""
-    longest = drawn.sizes - drawn.first - (drawn.windows.prompts == 0)
-    ratio = (objective.min_span_ratio * drawn.sizes).astype(np.int64)
-    shortest = np.maximum(drawn.sizes - drawn.last + 1, ratio)
+    longest = drawn.windows.sizes - drawn.windows.first - (drawn.windows.prompts == 0)
+    ratio = (objective.min_span_ratio * drawn.windows.sizes).astype(np.int64)
+    shortest = np.maximum(drawn.windows.sizes - drawn.windows.last + 1, ratio)
     return np.minimum(shortest, longest), longest
 
 
@@ -106,18 +108,20 @@ def sentence_edges(drawn: Drawn) -> tuple[Ints, Ints]:
     ends = np.append(windows.sentence_ends, -1)
     number = sentence_numbers(drawn)
     place = windows.first_ends[owners] + number
-    before = np.where(number > 0, ends[place - 1] - shift, drawn.first[owners])
-    behind = np.where(place < windows.stop_ends[owners], ends[place] - shift, drawn.last[owners])
+    before = np.where(number > 0, ends[place - 1] - shift, drawn.windows.first[owners])
+    behind = np.where(
+        place < windows.stop_ends[owners], ends[place] - shift, drawn.windows.last[owners]
+    )
     return before, behind
 
 
 def _in_text(drawn: Drawn) -> Bools:
     """(s,) True for spans within the text that may be hidden."""
-    first, last = drawn.first[drawn.owners], drawn.last[drawn.owners]
+    first, last = drawn.windows.first[drawn.owners], drawn.windows.last[drawn.owners]
     return np.asarray((first <= drawn.starts) & (drawn.stops <= last))
 
 
 def _ends_window(drawn: Drawn) -> Bools:
     """(w,) True for one span that reaches the window's end."""
-    is_last = drawn.stops == drawn.sizes[drawn.owners]
+    is_last = drawn.stops == drawn.windows.sizes[drawn.owners]
     return np.asarray((drawn.counts == 1) & drawn.has_only(is_last))

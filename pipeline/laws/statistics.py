@@ -5,35 +5,22 @@ sums over items do not depend on their order. docs/statistics.md says what each 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
-from pipeline.assemble import Rules, assemble_in_place
-from pipeline.engines.batched_draws import bits32_at, frames_of
+from pipeline.assemble import Rules
 from pipeline.laws.drawn import Drawn
 from pipeline.laws.lengths import length_bins
 from pipeline.objectives import OBJECTIVES
-from pipeline.randomness import Stream, threshold
 from pipeline.window_batch import Ints, SpanBatch, WindowBatch
 from schemas.record import Histograms, ObjectiveStatistics, TallySums
 
 COVERAGE_BINS = 20
 """Parts of 5 % each; a window that is hidden as a whole is in the last one."""
-
-Marks = Callable[[Ints, Ints], tuple[Ints, Ints]]
-
-_MARKS: dict[str, Marks] = {
-    "blanks": lambda spans, hidden: (spans, hidden + spans),
-    "prefix": lambda spans, hidden: (spans, hidden),
-    "next_token": lambda spans, hidden: (0 * spans, hidden),
-    "prefix_lm": lambda spans, hidden: (0 * spans, hidden),
-    "sentinels": lambda spans, hidden: (2 * spans, hidden + spans + 1),
-}
-"""Form -> (mask tokens, labels) of samples with so many spans and hidden tokens."""
 
 
 class SplitStatistics:
@@ -59,7 +46,7 @@ class SplitStatistics:
             own = np.flatnonzero(windows.objectives == index)
             if not len(own):
                 continue
-            drawn = Drawn.of(windows, spans, own)
+            drawn = Drawn.in_text_order(windows.part(own), spans.part(own))
             sizes[own] = self._add(self._names[index], drawn, rules)
         return sizes
 
@@ -70,18 +57,18 @@ class SplitStatistics:
     def _add(self, name: str, drawn: Drawn, rules: Rules) -> Ints:
         _check_rules(name, drawn, rules)
         form = OBJECTIVES[rules.objective.kind].form
-        sizes = form.size(drawn.sizes, drawn.counts)
-        part_b = form.part_b(drawn.sizes, drawn.counts, drawn.hidden)
-        masks, labels = _marks(drawn, rules)
+        sizes = form.size(drawn.windows.sizes, drawn.counts)
+        part_b = form.part_b(drawn.windows.sizes, drawn.counts, drawn.hidden)
+        labels = form.labels(drawn.counts, drawn.hidden)
         for what, number in (
             ("samples", len(drawn)),
             ("spans", drawn.counts.sum()),
-            ("window_tokens", drawn.sizes.sum()),
+            ("window_tokens", drawn.windows.sizes.sum()),
             ("part_a_tokens", (sizes - part_b).sum()),
             ("part_b_tokens", part_b.sum()),
             ("masked_tokens", drawn.hidden.sum()),
-            ("mask_tokens", masks),
-            ("label_tokens", labels),
+            ("mask_tokens", form.masks(drawn, rules)),
+            ("label_tokens", labels.sum()),
         ):
             self._counts[f"{self._split}.{name}.{what}"] += int(number)
         self._found[name].append(describe(drawn, rules))
@@ -121,7 +108,7 @@ def total(parts: Sequence[Any]) -> Any:
 
 def _histograms(drawn: Drawn, chosen: Any) -> Histograms:
     lengths = drawn.lengths[chosen[drawn.owners]]
-    coverage = drawn.hidden[chosen] * COVERAGE_BINS // drawn.sizes[chosen]
+    coverage = drawn.hidden[chosen] * COVERAGE_BINS // drawn.windows.sizes[chosen]
     columns = (
         np.bincount(length_bins(lengths)),
         np.bincount(length_bins(drawn.counts[chosen])),
@@ -137,28 +124,9 @@ def _trimmed(observed: Ints, expected: Ints) -> tuple[tuple[int, ...], tuple[int
     return tuple(observed[:stop].tolist()), tuple(expected[:stop].tolist())
 
 
-def _marks(drawn: Drawn, rules: Rules) -> tuple[int, int]:
-    """(mask tokens, labels) of all samples together; a form that is not known gives none."""
-    form = OBJECTIVES[rules.objective.kind].form
-    if form.assemble is assemble_in_place:
-        return _replaced(drawn, rules), int(drawn.hidden.sum())
-    marks = _MARKS.get(form.name)
-    if marks is None:
-        return 0, 0
-    masks, labels = marks(drawn.counts, drawn.hidden)
-    return int(masks.sum()), int(labels.sum())
-
-
-def _replaced(drawn: Drawn, rules: Rules) -> int:
-    """Tokens that became masks in place: the draws of `assemble_in_place` once more."""
-    states = frames_of(drawn.windows).states(Stream.REPLACE)[drawn.owners]
-    is_masked = bits32_at(states, drawn.numbers) < threshold(rules.objective.replace_ratio)
-    return int(drawn.lengths[is_masked].sum())
-
-
 def _check_rules(name: str, drawn: Drawn, rules: Rules) -> None:
-    law = OBJECTIVES[rules.objective.kind].law
-    keeps = drawn.is_sound()
+    line = OBJECTIVES[rules.objective.kind]
+    law, keeps = line.law, drawn.is_sound(line.form.hides_eos)
     if law is not None and keeps.all():
         keeps = law.holds(drawn, rules.objective)
     if keeps.all():
@@ -170,5 +138,5 @@ def _check_rules(name: str, drawn: Drawn, rules: Rules) -> None:
     raise AssertionError(
         f"objective {name!r} ({rules.objective.kind}): the spans of {int((~keeps).sum())} windows "
         f"break its rule; the first is window {windows.numbers[index]} of document "
-        f"{windows.documents[index]}, {drawn.sizes[index]} tokens with spans {spans}"
+        f"{windows.documents[index]}, {drawn.windows.sizes[index]} tokens with spans {spans}"
     )

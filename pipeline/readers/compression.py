@@ -33,7 +33,7 @@ _MAGIC: dict[str, tuple[bytes, ...]] = {
     ),
     "xz": (b"\xfd7zXZ\0",),
 }
-"""First bytes by kind; of Zstandard also those of a skippable frame, of bzip2 those of no block."""
+"""First bytes by kind; of Zstandard also those of a skippable frame, of an empty bzip2 too."""
 
 
 class ByteStream(Protocol):
@@ -41,6 +41,13 @@ class ByteStream(Protocol):
 
     def read(self, size: int, /) -> bytes:
         """`size` bytes, fewer at the end and before damage; `UnusableInput` where that begins."""
+
+
+class SeekableStream(ByteStream, Protocol):
+    """A `ByteStream` that can go to any of its places."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """As of files."""
 
 
 def compression_of(head: bytes) -> str:

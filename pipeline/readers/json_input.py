@@ -74,10 +74,10 @@ class Utf8Stream:
     def read(self, size: int, /) -> bytes:
         """As `ByteStream` says; `UnusableInput` for what the encoding does not have."""
         while len(self._ready) < size and not self._is_over:
-            block = self._stream.read(READ_BYTES)
-            self._is_over = not block
+            added = self._stream.read(READ_BYTES)
+            self._is_over = not added
             try:
-                self._ready += self._decoder.decode(block, final=not block).encode()
+                self._ready += self._decoder.decode(added, final=not added).encode()
             except UnicodeError as error:
                 raise UnusableInput("undecodable", f"no {self._name}: {error}") from error
         out, self._ready = self._ready[:size], self._ready[size:]
@@ -160,6 +160,6 @@ class _ArrayScan:
             self._seen - self._first,
             0,
         )
-        block = self._stream.read(max(READ_BYTES, len(held)))
-        self._buffer = held + block
-        return bool(block)
+        added = self._stream.read(max(READ_BYTES, len(held)))
+        self._buffer = held + added
+        return bool(added)

@@ -59,8 +59,8 @@ def split_lines(stream: ByteStream, offset: int, encoding: Encoding) -> Iterator
     ends before the damage.
     """
     begun = _Collected(offset)
-    for block in _blocks(stream, encoding):
-        for part in _parts(block, encoding):
+    for buffer in _buffers(stream, encoding):
+        for part in _parts(buffer, encoding):
             ends = _ends_line(part, encoding)
             if ends and begun.stop == begun.start:
                 yield Piece(begun.start, begun.start + len(part), part)
@@ -74,30 +74,30 @@ def split_lines(stream: ByteStream, offset: int, encoding: Encoding) -> Iterator
         yield begun.piece()
 
 
-def _blocks(stream: ByteStream, encoding: Encoding) -> Iterator[bytes]:
-    """Blocks of whole code units that separate no CR from its LF."""
+def _buffers(stream: ByteStream, encoding: Encoding) -> Iterator[bytes]:
+    """Bytes of whole code units that separate no CR from its LF."""
     width = encoding.unit_bytes
     carriage_return, line_feed = ("\r".encode(encoding.name), "\n".encode(encoding.name))
     ahead = b""
-    while block := ahead + stream.read(READ_BYTES):
+    while buffer := ahead + stream.read(READ_BYTES):
         ahead = b""
-        if block.endswith(carriage_return):
+        if buffer.endswith(carriage_return):
             ahead = stream.read(width)
             if ahead == line_feed:
-                block, ahead = block + ahead, b""
-        yield block
+                buffer, ahead = buffer + ahead, b""
+        yield buffer
 
 
-def _parts(block: bytes, encoding: Encoding) -> list[bytes]:
-    """The block cut behind every line end."""
+def _parts(buffer: bytes, encoding: Encoding) -> list[bytes]:
+    """The buffer cut behind every line end."""
     if encoding.unit_bytes == 1:
-        return block.splitlines(keepends=True)
+        return buffer.splitlines(keepends=True)
     width, order = encoding.unit_bytes, ">" if encoding.name.endswith("be") else "<"
-    units = np.frombuffer(block[: len(block) // width * width], f"{order}u{width}")
+    units = np.frombuffer(buffer[: len(buffer) // width * width], f"{order}u{width}")
     is_feed, is_return = units == ord("\n"), units == ord("\r")
     is_return[:-1] &= ~is_feed[1:]
     ends = ((np.flatnonzero(is_feed | is_return) + 1) * width).tolist()
-    return [block[a:b] for a, b in pairwise([0, *ends, len(block)]) if b > a]
+    return [buffer[a:b] for a, b in pairwise([0, *ends, len(buffer)]) if b > a]
 
 
 def _ends_line(part: bytes, encoding: Encoding) -> bool:
@@ -133,8 +133,8 @@ def is_blank(raw: bytes, encoding: Encoding) -> bool:
 def whole_stream(stream: ByteStream, offset: int) -> Iterator[Piece]:
     """All of a stream as one piece; none when it is empty or damaged."""
     found = _Collected(offset)
-    while block := stream.read(READ_BYTES):
-        found.add(block)
+    while buffer := stream.read(READ_BYTES):
+        found.add(buffer)
     if found.stop > found.start:
         yield found.piece()
 

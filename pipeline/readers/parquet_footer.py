@@ -7,8 +7,9 @@ parquet.thrift.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
+from pipeline.readers.compression import SeekableStream
 from pipeline.readers.thrift import Compact
 
 PARQUET_MAGIC = b"PAR1"
@@ -55,7 +56,7 @@ class RowGroup:
         return max(column.stop for column in self.columns)
 
 
-def row_groups(file: IO[bytes], size: int) -> list[RowGroup]:
+def row_groups(file: SeekableStream, size: int) -> list[RowGroup]:
     """Row groups of a seekable file in their order; `ValueError` for a damaged footer."""
     file.seek(max(0, size - END_BYTES))
     end = file.read(END_BYTES)
@@ -88,7 +89,7 @@ def _column(meta: dict[int, Any], size: int) -> ColumnChunk:
     return ColumnChunk(meta[_PATH][0].decode("utf-8", "replace"), start, stop, meta[_DECODED_BYTES])
 
 
-def check_pages(file: IO[bytes], group: RowGroup, names: Sequence[str]) -> None:
+def check_pages(file: SeekableStream, group: RowGroup, names: Sequence[str]) -> None:
     """Raise `ValueError` unless the pages of these columns fit the columns, stored and decoded."""
     for column in group.columns:
         place = column.start if column.name in names else column.stop
@@ -96,7 +97,7 @@ def check_pages(file: IO[bytes], group: RowGroup, names: Sequence[str]) -> None:
             place = _next_page(file, place, column)
 
 
-def _next_page(file: IO[bytes], place: int, column: ColumnChunk) -> int:
+def _next_page(file: SeekableStream, place: int, column: ColumnChunk) -> int:
     header, length = _page_header(file, place)
     try:
         stored, decoded = int(header[_PAGE_STORED_BYTES]), int(header[_PAGE_DECODED_BYTES])
@@ -108,7 +109,7 @@ def _next_page(file: IO[bytes], place: int, column: ColumnChunk) -> int:
     return place + length + stored
 
 
-def _page_header(file: IO[bytes], place: int) -> tuple[dict[int, Any], int]:
+def _page_header(file: SeekableStream, place: int) -> tuple[dict[int, Any], int]:
     for peeked in (_PEEK_BYTES, _MAX_HEADER_BYTES):
         file.seek(place)
         reader = Compact(file.read(peeked))

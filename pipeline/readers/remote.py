@@ -1,24 +1,25 @@
-"""Inputs behind URLs, through fsspec: listed, opened, and fetched range by range to local files.
+"""Inputs behind URLs, through fsspec: listed, and opened as streams that local files are too.
 
-Readers see local files only. A fetched range is checked against its hash before it is read.
+Stands below `range_bytes.py`, which fetches ranges to local files: readers see those only.
 """
 
+import errno
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from pipeline.readers.range_bytes import blocks_of, changed_error, hash_range, needed_spans
+from pipeline.readers.compression import SeekableStream
 from schemas.errors import InputError
-from schemas.plan import SourceRange
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MAGIC = re.compile(r"[*?\[]")
 _HTTP = ("http", "https")
+_DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PACKAGES = {
     "s3": "blankstream[s3]",
     "s3a": "blankstream[s3]",
@@ -39,24 +40,51 @@ def is_url(place: str | Path) -> bool:
 
 
 @contextmanager
-def _explained(url: str) -> Iterator[None]:
-    """Whatever a file system raises, as one `InputError`: each has exceptions of its own."""
+def _explained(place: str | Path) -> Iterator[None]:
+    """What opening or reading a place raises, as one `InputError`.
+
+    Around calls into the file system and nothing else: every file system has exceptions of its
+    own, so that of a URL all of them count.
+    """
     try:
         yield
     except InputError:
         raise
-    except ImportError as error:
+    except Exception as error:
+        if isinstance(place, str):
+            raise _url_error(place, error) from error
+        if not isinstance(error, OSError):
+            raise
+        raise InputError(
+            f"{place}: cannot be read ({error.strerror}); restore it and run the build again"
+        ) from error
+
+
+def _url_error(url: str, error: Exception) -> InputError:
+    if isinstance(error, ImportError):
         package = _PACKAGES.get(url.partition("://")[0].lower())
         remedy = f"run `pip install {package}`" if package else str(error)
-        raise InputError(
-            f"{url}: no package for this kind of URL is installed; {remedy}"
-        ) from error
-    except Exception as error:
-        what = str(error).strip().splitlines() or [""]
-        raise InputError(
-            f"{url}: cannot be read ({type(error).__name__}: {what[0][:300]}); check the URL, "
-            "the credentials and the network, and run the build again"
-        ) from error
+        return InputError(f"{url}: no package for this kind of URL is installed; {remedy}")
+    what = str(error).strip().splitlines() or [""]
+    return InputError(
+        f"{url}: cannot be read ({type(error).__name__}: {what[0][:300]}); check the URL, "
+        "the credentials and the network, and run the build again"
+    )
+
+
+class _Explained:
+    """A stream whose failures name its place."""
+
+    def __init__(self, place: str | Path, stream: SeekableStream) -> None:
+        self._place, self._stream = place, stream
+
+    def read(self, size: int, /) -> bytes:
+        with _explained(self._place):
+            return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        with _explained(self._place):
+            return self._stream.seek(offset, whence)
 
 
 def _opened_system(url: str) -> tuple[Any, str]:
@@ -104,28 +132,35 @@ def _below(system: Any, root: str, paths: list[str]) -> dict[str, str]:
 
 
 @contextmanager
-def opened(place: str | Path) -> Iterator[tuple[IO[bytes], int]]:
+def opened(place: str | Path) -> Iterator[tuple[SeekableStream, int]]:
     """A local file or a URL as a seekable stream of bytes, and its size in bytes.
 
-    A server that cannot give parts of a file has all of it fetched. Raises `InputError`.
+    A server that cannot give parts of a file has all of it fetched. Opening, reading and seeking
+    raise `InputError`; what else the caller's block raises passes through.
     """
+    with ExitStack() as held:
+        with _explained(place):
+            stream, size = _open(place, held)
+        yield _Explained(place, stream), size
+
+
+def _open(place: str | Path, held: ExitStack) -> tuple[SeekableStream, int]:
     if isinstance(place, Path):
-        try:
-            with place.open("rb") as stream:
-                yield stream, place.stat().st_size
-        except OSError as error:
-            raise InputError(
-                f"{place}: cannot be read ({error.strerror}); restore it and run the build again"
-            ) from error
-        return
-    with _explained(place):
-        system, path = _opened_system(place)
-        if not _gives_parts(system, path):
-            with _fetched_whole(system, path) as local, local.open("rb") as stream:
-                yield stream, local.stat().st_size
-            return
-        with system.open(path, "rb") as stream:
-            yield stream, int(stream.size)
+        return held.enter_context(place.open("rb")), place.stat().st_size
+    system, path = _opened_system(place)
+    if _gives_parts(system, path):
+        found = held.enter_context(system.open(path, "rb"))
+        return found, int(found.size)
+    local = held.enter_context(temporary_file(place))
+    try:
+        system.get_file(path, str(local))
+    except OSError as error:
+        if error.errno in _DISK_IS_FULL:
+            size = system.info(path).get("size")
+            wanted = f"the {size} bytes" if size else "all"
+            raise no_room(f"{wanted} of {place}", error) from error
+        raise
+    return held.enter_context(local.open("rb")), local.stat().st_size
 
 
 def _gives_parts(system: Any, path: str) -> bool:
@@ -137,33 +172,20 @@ def _gives_parts(system: Any, path: str) -> bool:
 
 
 @contextmanager
-def _fetched_whole(system: Any, path: str) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="blankstream-") as folder:
-        local = Path(folder) / "input"
-        system.get_file(path, str(local))
-        yield local
+def temporary_file(place: str) -> Iterator[Path]:
+    """A path in a folder of its own, which goes with the context."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="blankstream-")
+    except OSError as error:
+        raise no_room(f"a copy of {place}", error) from error
+    with folder as name:
+        yield Path(name) / "input"
 
 
-@contextmanager
-def local_copy(place: str | Path, source: SourceRange) -> Iterator[Path]:
-    """A local file that has the bytes which reading `source` needs, at their places.
-
-    A local file stands for itself. Of a URL they are fetched, checked and removed afterwards; what
-    lies outside of them is a hole. Raises `InputError` when they are not what was planned.
-    """
-    if isinstance(place, Path):
-        yield place
-        return
-    with tempfile.TemporaryDirectory(prefix="blankstream-") as folder:
-        local = Path(folder) / "input"
-        with opened(place) as (stream, size), local.open("wb+") as copy:
-            copy.truncate(size)
-            span = (source.start, source.stop)
-            for part in needed_spans(source.path, stream, size, span):
-                copy.seek(part[0])
-                for block in blocks_of(stream, part):
-                    copy.write(block)
-            found = hash_range(source.path, copy, size, span)
-        if found != source.xxh3:
-            raise changed_error(place, source, found)
-        yield local
+def no_room(what: str, error: OSError) -> InputError:
+    """The message for a folder of temporary files that cannot hold `what`."""
+    folder = tempfile.tempdir or "the folder of temporary files"
+    return InputError(
+        f"{folder}: cannot hold {what} ({error.strerror}); free space, or set TMPDIR to a folder "
+        "with more of it, and run the build again"
+    )

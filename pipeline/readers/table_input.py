@@ -7,10 +7,11 @@ pyarrow's full validation of it, since unchecked offsets would read foreign memo
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 
+from pipeline.readers.compression import SeekableStream
 from pipeline.readers.parquet_footer import RowGroup, check_pages, row_groups
 from pipeline.readers.reads import UnusableInput
 from schemas.plan import SourceRange
@@ -74,7 +75,7 @@ def _open_parquet(file: Any) -> Any:
     )
 
 
-def row_group_cuts(file: IO[bytes], size: int) -> list[int]:
+def row_group_cuts(file: SeekableStream, size: int) -> list[int]:
     """Offsets at which a Parquet file can be cut: ascending, with whole row groups between them.
 
     Empty for a file whose row groups do not lie one behind the other, or that is damaged.

@@ -1,7 +1,8 @@
 """Text inside WebDataset tars -> documents.
 
-Members of one key (`a/0001.jpg`, `a/0001.txt`, `a/0001.json`) are one sample: its `.txt` is the
-text, and a `.json` beside it says things about the sample and is no document.
+A member's key is its name up to the first dot of its last part; consecutive members of one key are
+a sample. `KEY.json` beside `KEY.txt` says things about that text and is no document; every other
+text or JSON member is read by itself.
 """
 
 import io
@@ -47,44 +48,49 @@ def _key(name: str) -> str:
 
 
 class _Sample:
-    """Consecutive members of one key; a JSON member waits until it is known to be alone."""
+    """Consecutive members of one key; its `KEY.json` waits until no `KEY.txt` can follow.
 
-    def __init__(self, maker: DocumentMaker, key: str | None = None) -> None:
+    No other member waits, and never more than one.
+    """
+
+    def __init__(self, maker: DocumentMaker, key: str = "") -> None:
         self.key, self._maker = key, maker
-        self._waiting: list[tuple[TarMember, bytes]] = []
+        self._waiting: tuple[TarMember, bytes] | None = None
         self._has_text = False
 
     def add(self, member: TarMember) -> Iterator[Read]:
-        """Documents of a member that need not wait."""
-        suffix = "." + member.name.rpartition(".")[2].lower()
-        kind = _KINDS.get(suffix)
+        """Documents of a member that need not wait, and of the one that waited."""
+        kind = _KINDS.get("." + member.name.rpartition(".")[2].lower())
         if not member.is_file or kind is None:
             self._maker.tally[TAR_OTHER] += 1
-        elif is_unsafe(member.name):
-            why = UnusableInput("unsafe_name", f"a tar member called {member.name[:200]!r}")
-            yield from self.finish()
-            yield self._maker.bad((member.start, member.stop), b"", why)
-        elif kind == JSON and self._has_text:
+            return
+        is_unsafe_name, suffix = is_unsafe(member.name), member.name[len(self.key) :].lower()
+        if suffix == ".json" and self._has_text and not is_unsafe_name:
             self._maker.tally[TAR_METADATA] += 1
-        elif kind == JSON and member.stop - member.start <= MAX_DOCUMENT_BYTES:
-            size = member.stop - member.start
-            self._waiting.append((member, member.data.read(size)))
-        else:
-            yield from self._text(member, kind)
-
-    def _text(self, member: TarMember, kind: str) -> Iterator[Read]:
-        if kind == TEXT:
-            if self._waiting:
-                self._maker.tally[TAR_METADATA] += len(self._waiting)
-            self._waiting, self._has_text = [], True
+            return
+        if suffix == ".txt" and not is_unsafe_name:
+            self._take_text()
         yield from self.finish()
-        yield from _documents(member, kind, member.data, self._maker)
+        size = member.stop - member.start
+        if is_unsafe_name:
+            why = UnusableInput("unsafe_name", f"a tar member called {member.name[:200]!r}")
+            yield self._maker.bad((member.start, member.stop), b"", why)
+        elif suffix == ".json" and size <= MAX_DOCUMENT_BYTES:
+            self._waiting = (member, member.data.read(size))
+        else:
+            yield from _documents(member, kind, member.data, self._maker)
+
+    def _take_text(self) -> None:
+        """The text stands for the sample, so that JSON of its name is metadata."""
+        if self._waiting is not None:
+            self._maker.tally[TAR_METADATA] += 1
+        self._waiting, self._has_text = None, True
 
     def finish(self) -> Iterator[Read]:
-        """Documents of the JSON members beside which no text stands."""
-        for member, data in self._waiting:
-            yield from _documents(member, JSON, io.BytesIO(data), self._maker)
-        self._waiting = []
+        """Documents of the JSON member that waited."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            yield from _documents(waiting[0], JSON, io.BytesIO(waiting[1]), self._maker)
 
 
 def _documents(

@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from pipeline.readers.compression import READ_BYTES, ByteStream
 from pipeline.readers.reads import UnusableInput
 
-_BLOCK = 512
+_UNIT_BYTES = 512
+"""Headers are one unit; the data of members is filled up to whole ones."""
+
 _MAX_HEADER_BYTES = 2**20
 """Largest long name or pax header; tar itself stays far below."""
+
+_LENGTH_DIGITS = 9
+"""At most so many digits give the length of a pax record."""
 
 _FILE_KINDS = (b"0", b"\0", b"7")
 _FOLDER = b"5"
@@ -74,12 +79,12 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
     """
     tar, has_end = _Counted(stream), False
     given: dict[str, str] = {}
-    while header := tar.read(_BLOCK):
+    while header := tar.read(_UNIT_BYTES):
         if not header.strip(b"\0"):
             has_end = True
             continue
         has_end, kind = False, header[156:157]
-        name, size = _parse(header, tar.place - _BLOCK)
+        name, size = _parse(header, tar.place - _UNIT_BYTES)
         if kind in (b"x", b"g", b"L", b"K"):
             given |= _extended(tar, kind, size)
             continue
@@ -92,7 +97,7 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
         if kind != _FOLDER and not name.endswith("/"):
             is_file = kind in _FILE_KINDS and not is_sparse
             yield TarMember(name, is_file, tar.place, stop, _MemberData(tar, stop))
-        tar.skip_to(stop + -stop % _BLOCK)
+        tar.skip_to(stop + -stop % _UNIT_BYTES)
     if not has_end:
         raise UnusableInput(
             "damaged_tar", f"it ends at byte {tar.place} without the mark of its end"
@@ -100,9 +105,9 @@ def tar_members(stream: ByteStream) -> Iterator[TarMember]:
 
 
 def _parse(header: bytes, place: int) -> tuple[str, int]:
-    """Name and size; `UnusableInput` for a block that is no header."""
+    """Name and size; `UnusableInput` for bytes that are no header."""
     try:
-        if len(header) < _BLOCK:
+        if len(header) < _UNIT_BYTES:
             raise ValueError("cut off")
         found = sum(header) - sum(header[148:156]) + 8 * ord(" ")
         if found != _number(header[148:156]):
@@ -128,7 +133,7 @@ def _number(field: bytes) -> int:
 
 
 def _text(field: bytes) -> str:
-    return field.split(b"\0")[0].decode("utf-8", "replace")
+    return field.partition(b"\0")[0].decode("utf-8", "replace")
 
 
 def _extended(tar: _Counted, kind: bytes, size: int) -> dict[str, str]:
@@ -136,7 +141,7 @@ def _extended(tar: _Counted, kind: bytes, size: int) -> dict[str, str]:
     if size > _MAX_HEADER_BYTES:
         raise UnusableInput("damaged_tar", f"a header of {size} bytes at byte {tar.place}")
     data = tar.exactly(size)
-    tar.skip_to(tar.place + -size % _BLOCK)
+    tar.skip_to(tar.place + -size % _UNIT_BYTES)
     if kind == b"L":
         return {"path": _text(data)}
     return _pax_records(data, tar.place) if kind == b"x" else {}
@@ -144,15 +149,16 @@ def _extended(tar: _Counted, kind: bytes, size: int) -> dict[str, str]:
 
 def _pax_records(data: bytes, place: int) -> dict[str, str]:
     """Records of the form `<length> <key>=<value>\\n`, the length counting all of it."""
-    found = {}
-    while data.strip(b"\0"):
-        digits, _, _ = data.partition(b" ")
-        length = int(digits) if digits.isdigit() and len(digits) < 10 else 0
-        key, is_pair, value = data[len(digits) + 1 : length - 1].partition(b"=")
-        if not is_pair or data[length - 1 : length] != b"\n":
+    found, start, end = {}, 0, len(data.rstrip(b"\0"))
+    while start < end:
+        space = data.find(b" ", start, start + _LENGTH_DIGITS + 1)
+        digits = data[start : max(start, space)]
+        stop = start + (int(digits) if digits.isdigit() else 0)
+        key, is_pair, value = data[space + 1 : max(0, stop - 1)].partition(b"=")
+        if space < 0 or not is_pair or data[stop - 1 : stop] != b"\n":
             raise UnusableInput("damaged_tar", f"a damaged pax header before byte {place}")
         found[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
-        data = data[length:]
+        start = stop
     return found
 
 
@@ -164,10 +170,10 @@ def _size_of(given: dict[str, str], size: int) -> int:
 
 
 def _skip_sparse_map(tar: _Counted, header: bytes) -> None:
-    """Old GNU sparse headers go on in further blocks while their flag says so."""
+    """Old GNU sparse headers go on in further units while their flag says so."""
     flag = header[482]
     while flag:
-        flag = tar.exactly(_BLOCK)[504]
+        flag = tar.exactly(_UNIT_BYTES)[504]
 
 
 def is_unsafe(name: str) -> bool:

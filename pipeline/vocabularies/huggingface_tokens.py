@@ -49,8 +49,10 @@ class HuggingFaceTokenizer(Tokenizer):
         pieces = special_pieces(content)
         ids = _ids(content)
         controls = {piece: ids[piece] for piece in PIECES.values() if piece in pieces}
+        model = content["model"]
+        size, unknown = 1 + max(ids.values(), default=-1), ids.get(model.get("unk_token"))
         vocabulary = Vocabulary(
-            content["model"]["type"].lower(), 1 + max(ids.values(), default=-1), ids.get, controls
+            model["type"].lower(), size, ids.get, controls, model.get("unk_id", unknown)
         )
         names = {place: piece for piece, place in ids.items()}
         super().__init__(vocabulary, {JSON_NAME: canonical}, opening(content), layout, sentinels)

@@ -31,13 +31,15 @@ OWN = "own"
 class Vocabulary:
     """What a layout looks at: ids `0..size` that the tokenizer gives by itself.
 
-    `controls` holds those of `PIECES` that the vocabulary has as pieces no text becomes.
+    `controls` holds those of `PIECES` that the vocabulary has as pieces no text becomes; `unknown`
+    is what it makes of text it has no pieces for, None where it has pieces for everything.
     """
 
     kind: str
     size: int
     find: Callable[[str], int | None]
     controls: Mapping[str, int]
+    unknown: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,7 @@ class SentencePieceTokenizer(Tokenizer):
             if place is not None and self._spaced.IsControl(place)
         }
         size = self._spaced.GetPieceSize()
-        vocabulary = Vocabulary("sentencepiece", size, self._find, controls)
+        vocabulary = Vocabulary("sentencepiece", size, self._find, controls, self._spaced.unk_id())
         super().__init__(vocabulary, {MODEL_NAME: model}, " ", layout, sentinels)
 
     def _find(self, piece: str) -> int | None:

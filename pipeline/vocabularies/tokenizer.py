@@ -26,7 +26,8 @@ class Tokenizer(ABC):
     """A vocabulary with GLM's special tokens; text never becomes one of them.
 
     `files` are all that is needed to open it again, name -> content. `opening` is the white space
-    that the first unit of a document begins with. `vocab_size` is 1 + the largest id in use.
+    that the first unit of a document begins with. `vocab_size` is 1 + the largest id in use;
+    `unknown` is what text without pieces becomes, None where all text has pieces.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Tokenizer(ABC):
         sentinels: int = 0,
     ) -> None:
         self.kind, self.files, self.opening = vocabulary.kind, dict(files), opening
+        self.unknown = vocabulary.unknown
         self.layout, self.special = lay_out(vocabulary, layout, sentinels)
         special = self.special
         ids = [getattr(special, name) for name in PIECES]
