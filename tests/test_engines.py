@@ -1,8 +1,10 @@
 """The engines: the batched and the compiled one give, bit for bit, what the plain one gives."""
 
 import itertools
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,18 +14,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jobs.build import BuildRequest, build_dataset
 from pipeline import objectives
 from pipeline.assemble import Rules
 from pipeline.engines import batched, compiled_cache, plain
-from pipeline.engines.choice import ENGINE_VARIABLE, choose_engine
+from pipeline.engines.choice import ENGINE_VARIABLE, ENGINES, choose_engine
 from pipeline.objectives import BLANKS, OBJECTIVES, Objective
 from pipeline.packing import Packer, empty_rows
-from pipeline.window_batch import Engine, Ints, Placement, Rows, SpanBatch, WindowBatch
+from pipeline.window_batch import Engine, Ints, Placement, Rows, SpanBatch, WindowBatch, merge
 from schemas.build_config import ObjectiveConfig
 from schemas.errors import ConfigError
 from schemas.samples import RowFormat, Span, Window
 from tests import strategies
+from tests.corpus import NoProgress, small_config
 from tests.strategies import FIRST_TEXT_TOKEN, KEYS, SPECIAL, VOCAB_SIZE
+from tests.test_lineage import MIXTURES, write_corpus
 
 FAST = ("batched", "compiled")
 LONG_SPECIAL = replace(SPECIAL, num_sentinels=900)
@@ -214,6 +219,47 @@ def test_small_steps_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert_agrees(choose_engine("batched"), case)
 
 
+@given(case=cases(), data=st.data())
+def test_parts_of_windows_and_spans_put_together_again_are_the_whole(
+    case: Case, data: st.DataObject
+) -> None:
+    spans = plain.draw(case.windows, case.rules, case.shuffle)
+    order = np.array(data.draw(st.permutations(range(len(case.windows)))), np.int64)
+    cut = data.draw(st.integers(0, len(order)))
+    halves = [order[:cut], order[cut:]]
+    parts = [(chosen, spans.part(chosen)) for chosen in halves]
+    merged = merge(parts, len(order))
+    for name in ("starts", "stops", "edges"):
+        np.testing.assert_array_equal(getattr(merged, name), getattr(spans, name))
+    inside = slice(cut, len(order))
+    for one, other in (
+        (case.windows.part(inside), case.windows.part(np.arange(len(order))[inside])),
+        (spans.part(inside), spans.part(np.arange(len(order))[inside])),
+    ):
+        for name in type(one).__slots__:
+            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    for chosen, part in parts:
+        again = plain.draw(case.windows.part(chosen), case.rules, case.shuffle)
+        np.testing.assert_array_equal(again.starts, part.starts)
+
+
+@pytest.mark.parametrize("mixture", sorted(MIXTURES))
+def test_every_engine_builds_the_same_bytes(
+    mixture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_corpus(tmp_path / "text.jsonl")
+    config = small_config(item_bytes=1 << 20, **MIXTURES[mixture])
+    found = []
+    for engine in ENGINES:
+        monkeypatch.setenv(ENGINE_VARIABLE, engine)
+        request = BuildRequest(config, [tmp_path / "text.jsonl"], tmp_path / engine, "serial", 1)
+        build_dataset(request, NoProgress())
+        files = sorted(path for path in (tmp_path / engine).rglob("*") if path.is_file())
+        found.append({str(p.relative_to(tmp_path / engine)): p.read_bytes() for p in files})
+    assert any(name.endswith(".arrow") for name in found[0])
+    assert found[0] == found[1] == found[2]
+
+
 def sample_ends(window: Window, objective: ObjectiveConfig, key: int) -> list[Span]:
     """A sampler that no engine knows: the first and the last token."""
     return [Span(window.first, window.first + 1), Span(window.last - 1, window.last)]
@@ -261,6 +307,49 @@ def test_compiled_code_is_kept_where_a_folder_can_be_written(
     assert in_home == tmp_path / "home" / ".cache" / "blankstream" / chosen.name
     monkeypatch.setenv("HOME", str(blocked))
     assert compiled_cache.cache_folder(str(blocked)) is None
+
+
+@pytest.mark.parametrize("damage", ["group", "others", "owner", "link"])
+def test_compiled_code_that_others_could_have_written_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    folder = compiled_cache.cache_folder(str(tmp_path / "chosen"))
+    assert folder is not None
+    assert folder.stat().st_mode & 0o777 == 0o700
+    if damage == "link":
+        folder.rename(tmp_path / "elsewhere")
+        folder.symlink_to(tmp_path / "elsewhere")
+    elif damage == "owner":
+        monkeypatch.setattr(compiled_cache.os, "geteuid", lambda: os.getuid() + 1)
+    else:
+        folder.chmod({"group": 0o720, "others": 0o702}[damage])
+    found = compiled_cache.cache_folder(str(tmp_path / "chosen"))
+    in_home = tmp_path / "home" / ".cache" / "blankstream" / folder.name
+    assert found == (None if damage == "owner" else in_home)
+
+
+def test_compiled_code_of_other_versions_is_removed_when_it_was_long_not_used(
+    tmp_path: Path,
+) -> None:
+    names = [f"compiled-{digit * 16}" for digit in "0123"] + ["compiled-mine", "other"]
+    old = time.time() - compiled_cache.UNUSED_SECONDS - 60
+    for name in names:
+        (tmp_path / name / "inner").mkdir(parents=True, mode=0o755)
+        (tmp_path / name / "inner" / "code.nbi").write_text("x")
+        (tmp_path / name).chmod(0o755)
+        os.utime(tmp_path / name, (old, old) if name != names[1] else None)
+    (tmp_path / names[2]).chmod(0o777)
+    (tmp_path / names[3]).rename(tmp_path / "target")
+    (tmp_path / names[3]).symlink_to(tmp_path / "target")
+    own = compiled_cache.cache_folder(str(tmp_path))
+    assert own is not None
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {*names[1:], "target", own.name}
+    assert (tmp_path / "target" / "inner" / "code.nbi").exists()
+    os.utime(own, (old, old))
+    assert compiled_cache.cache_folder(str(tmp_path)) == own
+    assert own.stat().st_mtime > old + 60
 
 
 def test_kernels_compile_without_a_folder_to_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,9 +20,9 @@ VALUES = st.recursive(
 )
 
 
-def elements(content: bytes, block: int = 2**20) -> list[Any]:
+def elements(content: bytes, read_bytes: int = 2**20) -> list[Any]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_input, "READ_BYTES", block)
+        patch.setattr(json_input, "READ_BYTES", read_bytes)
         pieces = list(split_array(io.BytesIO(content), 0))
     assert all(content[piece.start : piece.stop] == piece.raw for piece in pieces)
     return [json.loads(piece.raw) for piece in pieces]
@@ -32,15 +32,15 @@ def elements(content: bytes, block: int = 2**20) -> list[Any]:
     values=st.lists(VALUES, max_size=8),
     indent=st.sampled_from([None, 1]),
     is_ascii=st.booleans(),
-    block=st.integers(1, 50),
+    read_bytes=st.integers(1, 50),
 )
 def test_an_array_gives_its_elements_wherever_a_read_ends(
-    values: list[Any], indent: int | None, is_ascii: bool, block: int
+    values: list[Any], indent: int | None, is_ascii: bool, read_bytes: int
 ) -> None:
     text = " \n" + json.dumps(values, indent=indent, ensure_ascii=is_ascii) + "\n"
     begin = text.index("[")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_input, "READ_BYTES", max(block, begin + 1))
+        patch.setattr(json_input, "READ_BYTES", max(read_bytes, begin + 1))
         pieces = list(split_array(io.BytesIO(text.encode()), 0))
     assert [json.loads(piece.raw) for piece in pieces] == values
 

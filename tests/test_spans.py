@@ -2,19 +2,22 @@
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from pipeline.checks import check_vocabulary
 from pipeline.objectives import OBJECTIVES as TABLE
 from pipeline.objectives import draw_spans
 from pipeline.randomness import document_key, length_thresholds
 from pipeline.spans import target_tokens
-from schemas.build_config import ObjectiveConfig
+from schemas.build_config import BuildConfig, ObjectiveConfig
+from schemas.errors import ConfigError
 from schemas.samples import Span, Window
-from tests.strategies import KEYS, OBJECTIVES, windows
+from tests.strategies import KEYS, OBJECTIVES, SPECIAL, windows
 
 BLANK = ObjectiveConfig(kind="blank")
 
@@ -56,6 +59,7 @@ def test_blanks_keep_a_token_between_neighbours_and_cover_the_target(
 
 @given(windows(min_maskable=2), KEYS)
 def test_blanks_of_glm_cover_at_least_15_percent(window: Window, key: int) -> None:
+    assume(not window.prompt)  # which counts towards the target, but cannot be hidden
     spans = draw_spans(window, BLANK, key, True)
     masked = sum(span.stop - span.start for span in spans)
     assert masked >= int(0.15 * len(window.tokens))
@@ -113,3 +117,21 @@ def test_short_windows_still_give_a_sample(length: int) -> None:
     for kind in TABLE:
         spans = draw_spans(plain_window(length), ObjectiveConfig(kind=kind), 5, True)
         assert spans, kind
+
+
+def test_a_form_says_whether_it_needs_sentinels(monkeypatch: pytest.MonkeyPatch) -> None:
+    line, none = TABLE["blank"], replace(SPECIAL, num_sentinels=0)
+    for names, sentinels, needs in (
+        ({"has_sentinels": True, "is_shuffled": False}, False, True),
+        ({"can_have_sentinels": True, "is_shuffled": False}, True, True),
+        ({"can_have_sentinels": True, "is_shuffled": False}, False, False),
+        ({"is_shuffled": True}, True, False),
+    ):
+        absent = {"has_sentinels": False, "can_have_sentinels": False}
+        monkeypatch.setitem(TABLE, "new", replace(line, form=replace(line.form, **absent | names)))
+        config = BuildConfig(objective={"new": ObjectiveConfig(kind="new")}, sentinels=sentinels)
+        if needs:
+            with pytest.raises(ConfigError, match="the tokenizer has 0 sentinels"):
+                check_vocabulary(config, none)
+        else:
+            check_vocabulary(config, none)

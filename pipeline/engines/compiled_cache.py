@@ -14,6 +14,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 
@@ -39,7 +40,7 @@ def helper(function: Callable[P, R]) -> Callable[P, R]:
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
     """`function` compiled on its first call, or loaded where it was compiled before.
 
-    Where no folder can be written, every process compiles for itself.
+    Where no folder is ours alone to write, every process compiles for itself.
     """
     folder = cache_folder(numba.config.CACHE_DIR)
     if folder is None:
@@ -90,9 +91,12 @@ def _is_private(folder: Path) -> bool:
 
 
 def _remove_unused(base: Path) -> None:
-    """Remove our folders of other versions; one that cannot be removed stays."""
+    """Remove our folders of other versions; one that is gone or cannot be removed is no matter."""
     for folder in base.iterdir():
-        if not _FOLDER_NAME.fullmatch(folder.name) or not _is_private(folder):
-            continue
-        if folder.lstat().st_mtime < time.time() - UNUSED_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):
+            if _FOLDER_NAME.fullmatch(folder.name) and _is_private(folder) and _is_unused(folder):
+                shutil.rmtree(folder)
+
+
+def _is_unused(folder: Path) -> bool:
+    return folder.lstat().st_mtime < time.time() - UNUSED_SECONDS

@@ -82,7 +82,11 @@ def _buffers(stream: ByteStream, encoding: Encoding) -> Iterator[bytes]:
     while buffer := ahead + stream.read(READ_BYTES):
         ahead = b""
         if buffer.endswith(carriage_return):
-            ahead = stream.read(width)
+            try:
+                ahead = stream.read(width)
+            except UnusableInput:
+                yield buffer
+                raise
             if ahead == line_feed:
                 buffer, ahead = buffer + ahead, b""
         yield buffer
