@@ -2,7 +2,8 @@
 
 Stands between the windows and `assemble.py`. A sampler sees the window, its configuration and the
 document's key, and returns half-open, ascending spans that do not overlap. These plain functions
-are the definition; `batched.py` and `compiled.py` do the same for many windows, bit for bit.
+are the definition; `engines/batched.py` and `engines/compiled.py` do the same for many windows, bit
+for bit.
 """
 
 from bisect import bisect_right

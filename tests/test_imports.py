@@ -19,8 +19,8 @@ HEAVY = {"torch", "ray", "nltk", "sentencepiece", "tokenizers", "webdataset", "n
 
 
 def modules_of(package: str) -> list[str]:
-    files = sorted((ROOT / package).glob("*.py"))
-    return [f"{package}.{path.stem}" for path in files if path.stem != "__init__"]
+    files = [path.relative_to(ROOT) for path in sorted((ROOT / package).rglob("*.py"))]
+    return [".".join(path.with_suffix("").parts) for path in files if path.stem != "__init__"]
 
 
 def loaded_by(modules: list[str]) -> set[str]:
@@ -57,13 +57,13 @@ def test_the_command_line_starts_without_anything_heavy() -> None:
 
 
 def imports_of(path: Path) -> set[str]:
-    """First names of everything imported anywhere in a file."""
+    """Everything imported anywhere in a file: modules, and what is taken from them."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
@@ -76,7 +76,7 @@ def test_packages_import_only_what_stands_before_them(package: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_modules_form_no_cycle(package: str) -> None:
-    files = {f"{package}.{path.stem}": path for path in (ROOT / package).glob("*.py")}
+    files = {name: ROOT / f"{name.replace('.', '/')}.py" for name in modules_of(package)}
     edges = {name: imports_of(path) & files.keys() for name, path in files.items()}
     while leaves := [name for name, targets in edges.items() if not targets & edges.keys()]:
         for name in leaves:
@@ -86,9 +86,10 @@ def test_modules_form_no_cycle(package: str) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_package_files_hold_a_docstring_and_no_imports(package: str) -> None:
-    tree = ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8"))
-    assert ast.get_docstring(tree)
-    assert len(tree.body) == 1
+    for path in (ROOT / package).rglob("__init__.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assert ast.get_docstring(tree), path
+        assert len(tree.body) == 1, path
 
 
 def test_only_jobs_print_or_read_arguments() -> None:
