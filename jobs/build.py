@@ -78,7 +78,7 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     old = read_plan(request.output)
     remove_leftovers(request.output)
     if inputs.skipped:
-        watcher.note(f"Not read, of no known format: {_named(inputs.skipped)}")
+        watcher.note(f"Not read: {inputs.skipped_by_reason()}")
     watcher.stage("Reading and hashing the inputs")
     added, groups = _cut(new_inputs(old, inputs) if old else inputs.files, request.config)
     if old is None:

@@ -13,7 +13,7 @@ import xxhash
 
 from pipeline.readers.compression import SeekableStream
 from pipeline.readers.encodings import HEAD_BYTES, Encoding
-from pipeline.readers.folders import METADATA, files_of, unread_names
+from pipeline.readers.folders import METADATA, files_of, unread_reasons
 from pipeline.readers.formats import PARQUET, SUFFIXES, TEXT, is_splittable, kind_of
 from pipeline.readers.lines import is_blank, split_lines
 from pipeline.readers.range_bytes import changed_error, hash_range, needed_spans, read_span
@@ -31,11 +31,21 @@ _ANY_OF_ONE_BYTE = Encoding("utf-8")
 class Inputs:
     """Local files or URLs by the relative path that identifies them, sorted.
 
-    `skipped` were found below a folder and not read.
+    `skipped` were found below a folder and not read: (name, reason), sorted.
     """
 
     files: dict[str, str | Path]
-    skipped: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+
+    def skipped_by_reason(self) -> str:
+        """For each reason how many were skipped, and the first three of them."""
+        groups: dict[str, list[str]] = {}
+        for name, reason in self.skipped:
+            groups.setdefault(reason, []).append(name if name.isprintable() else ascii(name))
+        return "; ".join(
+            f"{len(names)} {reason} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+            for reason, names in sorted(groups.items(), key=lambda group: -len(group[1]))
+        )
 
 
 def find_inputs(places: Sequence[str | Path], output: Path) -> Inputs:
@@ -44,24 +54,26 @@ def find_inputs(places: Sequence[str | Path], output: Path) -> Inputs:
     A place is a file, a folder, a glob, or a URL of one of them. A file is called by its name, one
     below a folder by its path relative to that folder, one of a glob by its path relative to the
     part without wildcards. Raises `InputError` for a missing place, an unknown format, two inputs
-    of one name, or no input at all.
+    of one name, one inside `output`, or no input at all.
     """
     files: dict[str, str | Path] = {}
-    skipped: list[str] = []
+    skipped: set[tuple[str, str]] = set()
     for place in places:
-        found, is_file = files_of(place)
-        found = {name: file for name, file in found.items() if not _is_below(file, output)}
-        unread = [] if is_file else unread_names(found)
-        skipped += [name for name in unread if PurePosixPath(name).name not in METADATA]
-        for name, file in found.items():
+        found = files_of(place, output)
+        unread = {} if found.is_file else unread_reasons(found.files)
+        for name, file in found.files.items():
             if name not in unread:
                 _add(files, name, file)
+        skipped |= {one for one in unread.items() if PurePosixPath(one[0]).name not in METADATA}
+        skipped |= set(found.skipped.items())
+    inputs = Inputs(dict(sorted(files.items())), tuple(sorted(skipped)))
     if not files:
+        rest = f"; not read: {inputs.skipped_by_reason()}" if skipped else ""
         raise InputError(
             f"no input files in {', '.join(map(str, places))}; expected names ending in "
-            f"{', '.join(SUFFIXES)}"
+            f"{', '.join(SUFFIXES)}{rest}"
         )
-    return Inputs(dict(sorted(files.items())), tuple(sorted(skipped)))
+    return inputs
 
 
 def _add(files: dict[str, str | Path], name: str, file: str | Path) -> None:
@@ -78,10 +90,6 @@ def _add(files: dict[str, str | Path], name: str, file: str | Path) -> None:
 
 def _resolved(file: str | Path) -> str | Path:
     return file.resolve() if isinstance(file, Path) else file
-
-
-def _is_below(file: str | Path, output: Path) -> bool:
-    return isinstance(file, Path) and file.resolve().is_relative_to(output.resolve())
 
 
 def cut_ranges(

@@ -372,7 +372,7 @@ def test_files_of_no_known_format_are_named(
     shutil.copytree(corpus, tmp_path / "c")
     (tmp_path / "c" / "image.png").write_text("x")
     progress = build(tmp_path / "c", tmp_path / "d", config)
-    assert progress.notes == ["Not read, of no known format: 1 (image.png)"]
+    assert progress.notes == ["Not read: 1 of no known format (image.png)"]
 
 
 def test_the_first_cases_of_bad_input_are_shown_whatever_they_hold(tmp_path: Path) -> None:

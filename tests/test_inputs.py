@@ -126,7 +126,7 @@ def test_inputs_are_named_by_their_path_below_the_folder_given(tmp_path: Path) -
     put(tmp_path, "b/two.jsonl a.txt .hidden/three.txt image.png d/e.tar.gz")
     inputs = find_inputs([tmp_path], OUTPUT)
     assert list(inputs.files) == ["a.txt", "b/two.jsonl", "d/e.tar.gz"]
-    assert inputs.skipped == ("image.png",)
+    assert inputs.skipped == (("image.png", "of no known format"),)
     assert list(find_inputs([tmp_path / "a.txt"], OUTPUT).files) == ["a.txt"]
     assert list(find_inputs([f"file://{tmp_path}/a.txt"], OUTPUT).files) == ["a.txt"]
 
@@ -202,7 +202,8 @@ def test_a_saved_data_set_is_its_data_files(tmp_path: Path) -> None:
         "train/data-00001-of-00003.arrow",
         "train/data-00002-of-00003.arrow",
     ]
-    assert inputs.skipped == ("test/cache-123.arrow", "train/cache-123.arrow")
+    caches = ("test/cache-123.arrow", "train/cache-123.arrow")
+    assert inputs.skipped == tuple((name, "not named by state.json") for name in caches)
     file = tmp_path / "set" / "train" / "data-00001-of-00003.arrow"
     _, found = read_ranges(file, SMALL)
     assert [one.text for one in found if isinstance(one, Document)] == [f"1.{n}" for n in range(5)]

@@ -6,6 +6,7 @@ import gzip
 import http.server
 import io
 import os
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from pipeline.readers.remote import opened
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
 from schemas.plan import SourceRange
+from schemas.sealed import seal
 from tests.text_inputs import jsonl, parquet_bytes
 
 OUTPUT = Path("nowhere")
@@ -57,7 +59,7 @@ def test_a_url_is_a_file_a_folder_or_a_glob(memory: fsspec.AbstractFileSystem) -
         "b/c.jsonl.gz": "memory:///in/b/c.jsonl.gz",
         "b/d.parquet": "memory:///in/b/d.parquet",
     }
-    assert inputs.skipped == ("e.pdf",)
+    assert inputs.skipped == (("e.pdf", "of no known format"),)
     assert list(find_inputs(["memory://in/a.jsonl"], OUTPUT).files) == ["a.jsonl"]
     assert list(find_inputs(["memory://in/**/*.gz"], OUTPUT).files) == ["b/c.jsonl.gz"]
     assert list(find_inputs(["memory://in/b/*"], OUTPUT).files) == ["c.jsonl.gz", "d.parquet"]
@@ -65,6 +67,33 @@ def test_a_url_is_a_file_a_folder_or_a_glob(memory: fsspec.AbstractFileSystem) -
         find_inputs(["memory://in/e.pdf"], OUTPUT)
     with pytest.raises(InputError, match="no such file or folder"):
         find_inputs(["memory://in/missing"], OUTPUT)
+
+
+def test_hidden_names_and_data_sets_behind_a_url_are_left_out(
+    memory: fsspec.AbstractFileSystem,
+) -> None:
+    for name in ("a.jsonl", ".b.jsonl", ".c/d.jsonl", "e/.f/g.jsonl", "set/quarantine/0.jsonl"):
+        memory.pipe("/in/" + name, b'{"text": "x"}\n')
+    memory.pipe("/in/set/plan.json", b"{}")
+    memory.pipe("/in/set/manifest.json", seal({"row_format": {}}).encode())
+    for place in ("memory://in", "memory://in/**/*.jsonl", "memory://in/*"):
+        inputs = find_inputs([place], OUTPUT)
+        assert list(inputs.files) == ["a.jsonl"], place
+        assert inputs.skipped == (("set", "a data set"),)
+    assert list(find_inputs(["memory://in/.b.jsonl"], OUTPUT).files) == [".b.jsonl"]
+    with pytest.raises(InputError, match=r"1 a data set \(memory://in/set\)"):
+        find_inputs(["memory://in/set"], OUTPUT)
+
+
+def test_a_server_out_of_reach_is_no_missing_file(web: str) -> None:
+    with pytest.raises(InputError, match=r"absent\.jsonl: no such file or folder"):
+        find_inputs([f"{web}/absent.jsonl"], OUTPUT)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/x.jsonl"
+        for use in (lambda: find_inputs([url], OUTPUT), lambda: cut_ranges("x", url, SMALL)):
+            with pytest.raises(InputError, match=r"cannot be reached \(ClientConnectorError: "):
+                use()
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.parquet", "x.jsonl.gz"])

@@ -94,6 +94,11 @@ def test_keys_and_globs_name_objects_as_they_name_files(bucket: str) -> None:
     assert list(find_inputs([f"{bucket}/a.jsonl"], OUTPUT).files) == ["a.jsonl"]
     assert list(find_inputs([f"{bucket}/*/*.gz"], OUTPUT).files) == ["deep/b.jsonl.gz"]
     assert list(find_inputs([f"{bucket}/**/*.parquet"], OUTPUT).files) == ["deep/c.parquet"]
+    hidden = f"{bucket}/.hidden/d.jsonl"
+    fsspec.filesystem("s3").pipe(hidden, FILES["a.jsonl"])
+    assert list(find_inputs([bucket], OUTPUT).files) == sorted(FILES)
+    assert list(find_inputs([f"{bucket}/**/*.jsonl"], OUTPUT).files) == ["a.jsonl"]
+    fsspec.filesystem("s3").rm(hidden)
     with pytest.raises(InputError, match="no such file or folder"):
         find_inputs([f"{bucket}/missing"], OUTPUT)
     with pytest.raises(InputError, match=r"s3://absent/x\.jsonl: "):

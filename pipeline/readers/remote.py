@@ -65,11 +65,22 @@ def _url_error(url: str, error: Exception) -> InputError:
         package = _PACKAGES.get(url.partition("://")[0].lower())
         remedy = f"run `pip install {package}`" if package else str(error)
         return InputError(f"{url}: no package for this kind of URL is installed; {remedy}")
+    hidden = _hidden_failure(error)
+    error, verb = (hidden, "reached") if hidden else (error, "read")
     what = str(error).strip().splitlines() or [""]
     return InputError(
-        f"{url}: cannot be read ({type(error).__name__}: {what[0][:300]}); check the URL, "
+        f"{url}: cannot be {verb} ({type(error).__name__}: {what[0][:300]}); check the URL, "
         "the credentials and the network, and run the build again"
     )
+
+
+def _hidden_failure(error: Exception) -> Exception | None:
+    """The failure of server or network that the web's file system reports as a missing file."""
+    cause = error.__cause__
+    if not isinstance(error, FileNotFoundError) or not isinstance(cause, Exception):
+        return None
+    is_network = isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
+    return cause if is_network or getattr(cause, "status", 404) != 404 else None
 
 
 class _Explained:
@@ -87,6 +98,19 @@ class _Explained:
             return self._stream.seek(offset, whence)
 
 
+def is_glob(url: str) -> bool:
+    """True for a URL with wildcards; of the web's, which may hold `?`, `*` is the only one."""
+    is_http = urlsplit(url).scheme.lower() in _HTTP
+    return "*" in url if is_http else _MAGIC.search(url) is not None
+
+
+def is_remote_file(url: str) -> bool:
+    """Whether there is a file at `url`."""
+    with _explained(url):
+        system, path = _opened_system(url)
+        return bool(system.isfile(path))
+
+
 def _opened_system(url: str) -> tuple[Any, str]:
     found = import_module("fsspec.core").url_to_fs(url)
     return found[0], found[1]
@@ -95,20 +119,31 @@ def _opened_system(url: str) -> tuple[Any, str]:
 def list_url(url: str) -> dict[str, str]:
     """URL by name of every file that `url` stands for: itself, those below it, or a glob's.
 
-    Names are relative to the folder given, or to a glob's part without wildcards.
+    Names are relative to the folder given, or to a glob's part without wildcards; those of which a
+    part begins with a dot are left out. Raises `InputError` for what is missing or out of reach.
     """
     with _explained(url):
         system, path = _opened_system(url)
         is_http = urlsplit(url).scheme.lower() in _HTTP
-        if _MAGIC.search(path) if not is_http else "*" in path:
+        if is_glob(url):
             fixed = path[: _MAGIC.search(path).start()]  # type: ignore[union-attr]
             return _below(system, fixed.rpartition("/")[0], system.glob(path))
         if system.isfile(path) and not url.endswith("/"):
             return {urlsplit(path).path.rpartition("/")[2] if is_http else _last(path): url}
         found = _below(system, path, system.find(path))
         if not found and not system.exists(path):
+            _check_reach(system, path)
             raise InputError(f"{url}: no such file or folder; check --input")
         return found
+
+
+def _check_reach(system: Any, path: str) -> None:
+    """Raise what kept a server from saying that there is no such file."""
+    try:
+        system.info(path)
+    except FileNotFoundError as error:
+        if _hidden_failure(error):
+            raise
 
 
 def _last(path: str) -> str:
@@ -127,7 +162,8 @@ def _below(system: Any, root: str, paths: list[str]) -> dict[str, str]:
             name = file.removeprefix(root)
             if ".." in name.split("/") or name.startswith("/"):
                 raise InputError(f"{file}: the name of an input must not lead out of its folder")
-            found[name] = system.unstrip_protocol(file)
+            if not any(part.startswith(".") for part in name.split("/")):
+                found[name] = system.unstrip_protocol(file)
     return found
 
 
