@@ -28,7 +28,7 @@ CHECKPOINTS_FOLDER = "checkpoints"
 MODEL_NAME, OPTIMIZER_NAME, STATE_NAME = "model.safetensors", "optimizer.safetensors", "state.json"
 
 _FOLDER_NAME = re.compile(r"step-(\d{7,})")
-_HASH_BLOCK_BYTES = 1 << 22
+_HASH_PIECE_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,6 @@ def _read(path: Path, step: int) -> Checkpoint:
 def _hash(path: Path) -> str:
     found = xxhash.xxh3_64()
     with path.open("rb") as stream:
-        while block := stream.read(_HASH_BLOCK_BYTES):
+        while block := stream.read(_HASH_PIECE_BYTES):
             found.update(block)
     return found.hexdigest()

@@ -22,7 +22,7 @@ from schemas.manifest import FileHashes
 from schemas.storage import committed
 
 _MAGIC_AND_PADDING = 8
-_HASH_BLOCK_BYTES = 1 << 22
+_HASH_PIECE_BYTES = 1 << 22
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
@@ -84,7 +84,7 @@ def _hash_regions(path: Path, edges: list[int]) -> FileHashes:
         for start, stop in itertools.pairwise(offsets):
             region, left = xxhash.xxh3_64(), stop - start
             while left:
-                block = stream.read(min(left, _HASH_BLOCK_BYTES))
+                block = stream.read(min(left, _HASH_PIECE_BYTES))
                 whole.update(block)
                 region.update(block)
                 left -= len(block)

@@ -17,13 +17,13 @@ from pipeline.laws.gate import check_laws, manifest_statistics, sum_statistics
 from pipeline.quarantine import first_cases
 from pipeline.readers.reads import bad_ratio_error
 from pipeline.table import write_table
-from pipeline.tools import row_format_of
 from schemas.build_config import BuildConfig
 from schemas.config import parse_config
 from schemas.errors import DatasetError
 from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
 from schemas.plan import Plan, WorkItem
 from schemas.record import ItemRecord, documents_path, record_path
+from schemas.samples import row_format_of
 from schemas.sealed import read_sealed
 from schemas.storage import commit_text
 

@@ -20,7 +20,7 @@ from schemas.build_config import BuildConfig
 from schemas.config import parse_config
 from schemas.errors import DatasetError, InputError
 from schemas.manifest import SPLITTER_NAME, TOKENIZER_FOLDER
-from schemas.samples import RowFormat
+from schemas.samples import RowFormat, row_format_of
 
 _RESTORE = "restore it from a copy, or build into another folder"
 
@@ -66,14 +66,3 @@ def open_tools(dataset: Path, recipe: dict[str, Any]) -> tuple[Tokenizer, Splitt
                 f"{dataset}: the {name} is damaged: SHA-256 {found}, planned {planned}; {_RESTORE}"
             )
     return tokenizer, splitter
-
-
-def row_format_of(recipe: dict[str, Any]) -> RowFormat:
-    """Row format that a recipe leads to; objectives are coded 1, 2, ... in the order of names."""
-    build = recipe["build"]
-    return RowFormat.for_vocabulary(
-        recipe["tokenizer"]["vocab_size"],
-        build["row_tokens"],
-        build["max_samples"],
-        tuple(sorted(build["objective"])),
-    )

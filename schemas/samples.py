@@ -151,6 +151,17 @@ class RowFormat:
         )
 
 
+def row_format_of(recipe: dict[str, Any]) -> RowFormat:
+    """Row format that a recipe leads to; objectives are coded 1, 2, ... in the order of names."""
+    build = recipe["build"]
+    return RowFormat.for_vocabulary(
+        recipe["tokenizer"]["vocab_size"],
+        build["row_tokens"],
+        build["max_samples"],
+        tuple(sorted(build["objective"])),
+    )
+
+
 class RowArrays(NamedTuple):
     """Many rows: `rows` (n, width) of the format's dtype, `origin` (4, n, max_samples) uint32."""
 
