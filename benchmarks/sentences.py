@@ -1,6 +1,6 @@
 """Our Punkt against nltk's `span_tokenize`, and the rule for Chinese, on one core in one run.
 
-Documents go through both in alternating blocks of about a million characters, so that a busy
+Documents go through both in alternating stretches of about a million characters, so that a busy
 machine slows both; all spans are compared. Prints one JSON line. Rates count UTF-8 bytes.
 `python -m benchmarks.sentences --megabytes 10` stops after that much text.
 """
@@ -9,6 +9,7 @@ import argparse
 import gzip
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +19,10 @@ from pipeline.sentences import load_splitter
 from pipeline.splitters.punkt_training import import_punkt
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-BLOCK_CHARACTERS = 1_000_000
+STRETCH_CHARACTERS = 1_000_000
+
+CHINESE_END = "[。！？]+[”’」』]*"  # noqa: RUF001 (Chinese marks are meant)
+"""Marks that end a sentence of prose with the closing quotes behind them: the yardstick."""
 
 Spans = list[tuple[int, int]]
 
@@ -49,7 +53,7 @@ def blocks(texts: Iterator[str]) -> Iterator[list[str]]:
     block: list[str] = []
     for text in texts:
         block.append(text)
-        if sum(map(len, block)) >= BLOCK_CHARACTERS:
+        if sum(map(len, block)) >= STRETCH_CHARACTERS:
             yield block
             block = []
     if block:
@@ -95,7 +99,11 @@ def main(megabytes: float = float("inf")) -> None:
         return
     result = compare(texts_of(files, megabytes))
     chinese = [*texts_of([DATA / "corpus" / "chinese.jsonl.gz"], megabytes)]
-    _, seconds = timed(load_splitter("chinese").spans, chinese)
+    spans, seconds = timed(load_splitter("chinese").spans, chinese)
+    marks = [[match.end() for match in re.finditer(CHINESE_END, text)] for text in chinese]
+    stops = [{stop for _, stop in found} for found in spans]
+    ended = sum(mark in own for found, own in zip(marks, stops, strict=True) for mark in found)
+    result["chinese_ends_found"] = f"{ended} of {sum(map(len, marks))}"
     size = sum(len(text.encode()) for text in chinese)
     result["chinese_mb_per_second"] = round(size / seconds / 1e6, 2)
     print(json.dumps({"benchmark": "sentences", **result}))

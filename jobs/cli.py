@@ -173,7 +173,7 @@ def verify(dataset: Path) -> None:
     for problem in found.problems:
         say(f"damaged: {problem}")
     if found.problems:
-        raise CorruptDataError(f"{dataset}: {len(found.problems)} problems, listed above")
+        raise CorruptDataError(f"{dataset}: damaged, {len(found.problems)} listed above")
     say(f"{dataset}: {found.shards} shards, {found.rows:,} rows, {found.bytes:,} bytes, all intact")
 
 

@@ -12,7 +12,7 @@ from jobs.cli import find_preset
 from schemas.config import load_config
 from tests.corpus import NoProgress
 
-MEGABYTES = 100.0 if os.environ.get("BLANKSTREAM_FULL") else 12.0
+MEGABYTES = 400.0 if os.environ.get("BLANKSTREAM_FULL") else 12.0
 
 
 @pytest.mark.usefixtures("shared_data")

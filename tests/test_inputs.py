@@ -11,28 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.documents import read_documents
 from pipeline.inputs import check_range, cut_ranges, find_inputs
-from pipeline.readers.reads import Document, Read
+from pipeline.readers.reads import Document
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
-from schemas.plan import SourceRange
-from tests.text_inputs import arrow, arrow_stream, jsonl, parquet_bytes
+from tests.text_inputs import arrow, arrow_stream, jsonl, parquet_bytes, put, read_ranges
 
 OUTPUT = Path("nowhere")
 SMALL = BuildConfig(item_bytes=1024)
-
-
-def read_ranges(file: Path, config: BuildConfig) -> tuple[list[SourceRange], list[Read]]:
-    """The ranges of a file, and what they give one after another."""
-    _, ranges = cut_ranges(file.name, file, config)
-    return ranges, [read for part in ranges for read in read_documents(file, part, config)]
-
-
-def put(folder: Path, names: str, content: bytes = b'{"text": "x"}\n') -> None:
-    for name in names.split():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
 
 
 @given(

@@ -17,28 +17,14 @@ import pytest
 
 from pipeline.documents import read_documents
 from pipeline.inputs import cut_ranges, find_inputs
-from pipeline.readers.reads import Read
 from pipeline.readers.remote import opened
 from schemas.build_config import BuildConfig
 from schemas.errors import InputError
-from schemas.plan import SourceRange
 from schemas.sealed import seal
-from tests.text_inputs import jsonl, parquet_bytes
+from tests.text_inputs import jsonl, parquet_bytes, put, read_ranges
 
 OUTPUT = Path("nowhere")
 SMALL = BuildConfig(item_bytes=1024)
-
-
-def read_ranges(file: Path, config: BuildConfig) -> tuple[list[SourceRange], list[Read]]:
-    """The ranges of a file, and what they give one after another."""
-    _, ranges = cut_ranges(file.name, file, config)
-    return ranges, [read for part in ranges for read in read_documents(file, part, config)]
-
-
-def put(folder: Path, names: str, content: bytes = b'{"text": "x"}\n') -> None:
-    for name in names.split():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
 
 
 @pytest.fixture

@@ -14,11 +14,24 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from pipeline.documents import read_documents
+from pipeline.inputs import cut_ranges
 from pipeline.readers.reads import Read, Tally
 from schemas.build_config import BuildConfig
 from schemas.plan import SourceRange
 
 Rows = Sequence[dict[str, Any]]
+
+
+def read_ranges(file: Path, config: BuildConfig) -> tuple[list[SourceRange], list[Read]]:
+    """The ranges of a file, and what they give one after another."""
+    _, ranges = cut_ranges(file.name, file, config)
+    return ranges, [read for part in ranges for read in read_documents(file, part, config)]
+
+
+def put(folder: Path, names: str, content: bytes = b'{"text": "x"}\n') -> None:
+    for name in names.split():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def read(
