@@ -18,14 +18,14 @@ import sentencepiece
 
 from benchmarks.corpus import texts, write_jsonl
 from jobs.build import BuildRequest, build_dataset
-from jobs.cli import find_preset
+from jobs.options import find_preset
 from pipeline.build import BuildContext, build_work_item
 from pipeline.sentences import load_splitter
 from pipeline.text import BATCH_CHARACTERS
 from pipeline.tokens import open_tokenizer
 from pipeline.vocabularies.tokenizer import cut_units
 from schemas.config import load_config
-from schemas.manifest import TOKENIZER_FOLDER
+from schemas.names import TOKENIZER_FOLDER
 from schemas.plan import Plan
 from tests.corpus import NoProgress
 

@@ -21,7 +21,7 @@ MEGABYTES = float(os.environ.get("BLANKSTREAM_BENCH_MEGABYTES", "1000"))
 BUILD = """
 import resource, sys
 from jobs.build import BuildRequest, build_dataset
-from jobs.cli import find_preset
+from jobs.options import find_preset
 from pathlib import Path
 from schemas.config import load_config
 from tests.corpus import NoProgress

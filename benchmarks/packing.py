@@ -11,7 +11,7 @@ from itertools import chain
 import numpy as np
 
 from benchmarks.corpus import texts
-from jobs.cli import find_preset
+from jobs.options import find_preset
 from pipeline.engines.choice import choose_engine
 from pipeline.mixing import ObjectiveMix
 from pipeline.objectives import OBJECTIVES, rules_of

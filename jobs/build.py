@@ -1,42 +1,46 @@
 """`blankstream build`: inputs -> plan -> work items on an executor -> a finished data set.
 
 The driver holds no state of its own: everything it needs to go on after a crash is in the data
-set's folder.
+set's folder. Several drivers may build the same data set at once: they write the same files.
 """
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from jobs.executors import run_items
-from pipeline.build import BuildContext
-from pipeline.checks import check_config, check_vocabulary
+import numpy as np
+
+from jobs.build_pages import write_pages
+from jobs.build_state import BuildState
+from jobs.drive import Limits, Work, drive
+from jobs.executors.choice import open_executor
+from jobs.executors.executor import ExecutorOptions
+from jobs.plan_build import PlannedBuild, check_place, check_sources, planned_build
+from jobs.status_file import LOCAL_EVERY_SECONDS, REMOTE_EVERY_SECONDS, StatusWriter
+from pipeline.build import BuildContext, build_work_item
+from pipeline.checks import check_config
 from pipeline.engines.choice import choose_engine
-from pipeline.finish import finish_dataset, read_record
-from pipeline.inputs import Inputs, cut_ranges, find_inputs
-from pipeline.planning import (
-    build_recipe,
-    check_planned,
-    group_ranges,
-    new_inputs,
-    recipe_libraries,
-)
-from pipeline.preparation import prepare_splitter, prepare_tokenizer, sample_texts
-from pipeline.sentences import Splitter, load_splitter
-from pipeline.tokens import load_tokenizer, read_description, save_tokenizer
-from pipeline.tools import open_tools
-from pipeline.vocabularies.tokenizer import Tokenizer
+from pipeline.finish import commit_manifest, make_manifest
+from pipeline.inputs import find_inputs
+from pipeline.packing import OPEN_ROWS
+from pipeline.probe import count_documents, locate_document, probe_documents
+from pipeline.records import unbuilt
+from pipeline.stores.choice import open_store
+from pipeline.stores.local import LocalStore
+from pipeline.stores.store import Store
+from pipeline.survey import Survey
 from schemas.build_config import BuildConfig
-from schemas.config import differing_keys, to_mapping
-from schemas.errors import DatasetError, InputError
-from schemas.manifest import PLAN_NAME, SPLITTER_NAME, TOKENIZER_FOLDER, Manifest
-from schemas.plan import InputFile, Plan, SourceRange, WorkItem
-from schemas.record import ItemRecord
-from schemas.sealed import read_sealed
-from schemas.storage import TEMPORARY_MARK, commit_text, remove_leftovers
+from schemas.card_config import CardInfo
+from schemas.errors import DatasetError
+from schemas.manifest import SPLITS, Manifest
+from schemas.plan import Plan, WorkItem
+from schemas.samples import ORIGIN_COLUMNS, row_format_of
+
+_ROUNDS = 3
+"""How often what is found lost at the end is built again."""
+_BASE_MEMORY_BYTES = 450_000_000
+"""A worker beside its rows: libraries, tokenizer, a batch of documents (docs/benchmarks.md)."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +49,12 @@ class BuildRequest:
 
     config: BuildConfig
     inputs: Sequence[str | Path]
-    output: Path
+    output: str | Path
     executor: str
     workers: int
+    address: str = ""
+    dashboard: bool = False
+    card: CardInfo = field(default_factory=CardInfo)
 
 
 class BuildWatcher(Protocol):
@@ -59,11 +66,11 @@ class BuildWatcher(Protocol):
     def note(self, text: str) -> None:
         """Something a person should know."""
 
-    def items(self, total: int, done: int) -> None:
-        """The items begin: `done` of `total` were built before."""
+    def started(self, state: BuildState) -> None:
+        """Items are being built; `state` is kept up to date."""
 
-    def item_done(self, record: ItemRecord) -> None:
-        """One item was committed."""
+    def changed(self) -> None:
+        """The state has changed."""
 
 
 def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
@@ -74,174 +81,114 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     """
     check_config(request.config)
     choose_engine()
-    inputs = find_inputs(request.inputs, request.output)
-    old = read_plan(request.output)
-    remove_leftovers(request.output)
+    store = open_store(request.output)
+    check_place(store)
+    local = store.folder if isinstance(store, LocalStore) else Path(store.place)
+    inputs = find_inputs(request.inputs, local)
+    store.remove_leftovers()
     if inputs.skipped:
         watcher.note(f"Not read: {inputs.skipped_by_reason()}")
-    watcher.stage("Reading and hashing the inputs")
-    added, groups = _cut(new_inputs(old, inputs) if old else inputs.files, request.config)
-    if old is None:
-        watcher.stage("Training the splitter and the tokenizer")
-        old = Plan(_new_recipe(request, inputs, [part for group in groups for part in group]))
-    else:
-        _check_recipe(old, request)
-    plan = old.grow(added, groups, request.config.passes)
-    items = list(plan.items())
-    pending = [item for item in items if read_record(request.output, item) is None]
-    _check_sources(pending, inputs)
-    if plan != old:
-        check_planned(old, inputs)
-        commit_text(request.output / PLAN_NAME, plan.to_json())
-    watcher.items(len(items), len(items) - len(pending))
-    _build_items(plan, pending, inputs, request, watcher)
-    watcher.stage("Writing the shard table and the manifest")
-    return finish_dataset(request.output, plan, request.config.max_bad_ratio)
+    with planned_build(request.config, inputs, store, watcher) as planned:
+        return _Build(request, store, planned, watcher).run()
 
 
-def read_plan(dataset: Path) -> Plan | None:
-    """The plan of a data set begun before, None in a new folder.
+class _Build:
+    """One driver at work on a plan."""
 
-    Raises `DatasetError` for a folder that holds something else.
-    """
-    _check_place(dataset)
-    path = dataset / PLAN_NAME
-    if path.exists():
-        return Plan.from_json(read_sealed(path), str(path))
-    ours = {TOKENIZER_FOLDER, SPLITTER_NAME}
-    if dataset.exists():
-        if not dataset.is_dir():
-            raise DatasetError(f"{dataset}: is a file; give a folder as --output")
-        others = [
-            path.name
-            for path in dataset.iterdir()
-            if path.name.split(TEMPORARY_MARK)[0] not in ours
-        ]
-        if others:
-            raise DatasetError(
-                f"{dataset}: holds no {PLAN_NAME} but other files ({sorted(others)[0]}, ...); give "
-                "a new or empty folder as --output"
-            )
-    return None
-
-
-def _check_place(dataset: Path) -> None:
-    """Raise `DatasetError` where no folder of this name can be made or written."""
-    try:
-        place = next(
-            path for path in (dataset.absolute(), *dataset.absolute().parents) if path.exists()
+    def __init__(
+        self, request: BuildRequest, store: Store, planned: PlannedBuild, watcher: BuildWatcher
+    ) -> None:
+        self._request, self._store, self._planned = request, store, planned
+        self._watcher, self._reader = watcher, planned.reader
+        self._state = BuildState(
+            total=planned.reader.plan.num_items, total_source_bytes=planned.reader.source_bytes()
         )
-    except OSError as error:
-        raise DatasetError(f"{dataset}: cannot be a folder ({error.strerror})") from error
-    if place != dataset.absolute() and not place.is_dir():
-        raise DatasetError(f"{dataset}: {place} is a file; give another --output")
-    if not os.access(place, os.W_OK):
-        raise DatasetError(f"{dataset}: no permission to write in {place}; give another --output")
+        self._status = StatusWriter(store, self._state, _status_seconds(store))
 
-
-def _cut(
-    files: dict[str, str | Path], config: BuildConfig
-) -> tuple[tuple[InputFile, ...], list[tuple[SourceRange, ...]]]:
-    described, ranges = [], []
-    for name, file in files.items():
-        input_file, parts = cut_ranges(name, file, config)
-        described.append(input_file)
-        ranges += parts
-    if described and not any(known.bytes for known in described):
-        raise InputError(f"all {len(described)} inputs are empty files; check --input")
-    return tuple(described), group_ranges(ranges, config.item_bytes)
-
-
-def _new_recipe(
-    request: BuildRequest, inputs: Inputs, ranges: Sequence[SourceRange]
-) -> dict[str, Any]:
-    """Make splitter and tokenizer, store them, and return the recipe that names them."""
-    config, output = request.config, request.output
-    needs_sample = config.splitter == "train" or not config.tokenizer.path
-    texts = sample_texts(ranges, inputs.files, config) if needs_sample else []
-    splitter = prepare_splitter(texts, config)
-    tokenizer = prepare_tokenizer(texts, splitter, config)
-    check_vocabulary(config, tokenizer.special)
-    commit_text(output / SPLITTER_NAME, splitter.to_json())
-    save_tokenizer(tokenizer, output / TOKENIZER_FOLDER, _origin(config))
-    versions = _versions(config, tokenizer)
-    return build_recipe(config, tokenizer.describe(), splitter.digest, versions)
-
-
-def _origin(config: BuildConfig) -> dict[str, Any]:
-    """How splitter and tokenizer came to be, without any path of this machine."""
-    tokenizer = to_mapping(config.tokenizer)
-    given = Path(config.splitter).name if config.splitter != "train" else "train"
-    return tokenizer | {"path": Path(config.tokenizer.path).name, "splitter": given}
-
-
-def _versions(config: BuildConfig, tokenizer: Tokenizer) -> dict[str, str]:
-    return {name: version(name) for name in recipe_libraries(config, tokenizer.kind)}
-
-
-def _check_recipe(plan: Plan, request: BuildRequest) -> None:
-    """Raise `DatasetError` naming the keys in which the request differs from the data set."""
-    output, config = request.output, request.config
-    tokenizer, splitter = open_tools(output, plan.recipe)
-    if config.tokenizer.path:
-        tokenizer = load_tokenizer(Path(config.tokenizer.path), config.tokenizer)
-    if config.splitter != "train":
-        splitter = _asked_splitter(config, output) or splitter
-    versions = _versions(config, tokenizer)
-    recipe = build_recipe(config, tokenizer.describe(), splitter.digest, versions)
-    differences = differing_keys(plan.recipe, recipe)
-    differences += differing_keys(tokenizer_origin(output), _origin(config), "build.tokenizer")
-    if differences:
-        raise DatasetError(
-            f"{output}: was begun with another recipe; a data set has only one. Differing keys:\n  "
-            + "\n  ".join(differences)
-            + "\nBuild into another folder, ask for the recipe of this one, or delete it first"
-        )
-
-
-def _asked_splitter(config: BuildConfig, output: Path) -> Splitter | None:
-    """The splitter that is asked for again; None where a language's tables are no longer there."""
-    try:
-        return load_splitter(config.splitter, by=config.splitter_by)
-    except InputError:
-        if tokenizer_origin(output)["splitter"] != config.splitter:
+    def run(self) -> Manifest:
+        """Build what is not built, then describe the data set as a whole."""
+        try:
+            manifest = self._run()
+        except BaseException as error:
+            self._status.finish(str(error) or type(error).__name__)
             raise
-        return None
+        self._status.finish(None)
+        return manifest
 
+    def _run(self) -> Manifest:
+        pending: Iterable[WorkItem] = self._unbuilt()
+        for _ in range(_ROUNDS):
+            self._build_items(pending)
+            self._watcher.stage("Reading the records")
+            with Survey(self._store) as survey:
+                survey.take(self._reader.items())
+                if not survey.lost:
+                    return self._finish(survey)
+                pending = survey.lost
+            self._watcher.note(
+                f"{len(pending)} items have damaged or missing files and are built again, the "
+                f"first is {pending[0].name}"
+            )
+        raise DatasetError(
+            f"{self._store.place}: files of finished items keep getting lost; look for another "
+            "program that deletes or changes them, and run the same command again"
+        )
 
-def tokenizer_origin(dataset: Path) -> dict[str, Any]:
-    """What `_origin` said when the data set was begun."""
-    origin: dict[str, Any] = read_description(dataset / TOKENIZER_FOLDER)["trained"]
-    return origin
+    def _unbuilt(self) -> Iterator[WorkItem]:
+        return unbuilt(self._store, self._reader.items())
 
+    def _build_items(self, items: Iterable[WorkItem]) -> None:
+        """Build `items`: a list, or everything that is unbuilt, which is gone through twice."""
+        again = items if isinstance(items, list) else self._unbuilt()
+        count = check_sources(items, self._planned.inputs)
+        self._state.before = self._state.total - self._state.done - count
+        self._watcher.started(self._state)
+        if not count:
+            return
+        with open_executor(self._options(count)) as executor:
+            drive(executor, iter(again), self._work(), self._state, self._changed, Limits())
 
-def _build_items(
-    plan: Plan,
-    pending: Sequence[WorkItem],
-    inputs: Inputs,
-    request: BuildRequest,
-    watcher: BuildWatcher,
-) -> None:
-    if pending:
+    def _changed(self) -> None:
+        self._watcher.changed()
+        self._status.maybe_write()
+
+    def _work(self) -> Work:
         sources = {
             name: file.resolve() if isinstance(file, Path) else file
-            for name, file in inputs.files.items()
+            for name, file in self._planned.inputs.files.items()
         }
-        context = BuildContext(request.output.resolve(), sources, plan.recipe)
-        workers = max(1, min(request.workers, len(pending)))
-        run_items(request.executor, context, pending, workers, watcher.item_done)
+        store = self._store
+        place = str(store.folder.resolve()) if isinstance(store, LocalStore) else store.place
+        context = BuildContext(place, sources, self._reader.plan.recipe)
+        return Work(context, build_work_item, count_documents, probe_documents, locate_document)
 
-
-def _named(names: Sequence[str]) -> str:
-    """How many, and the first three of them."""
-    return f"{len(names)} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
-
-
-def _check_sources(pending: Sequence[WorkItem], inputs: Inputs) -> None:
-    needed = {part.path for item in pending for part in item.slice.ranges}
-    missing = sorted(needed - inputs.files.keys())
-    if missing:
-        raise InputError(
-            f"unfinished work items need inputs that were not given: {_named(missing)}; "
-            "add them to --input"
+    def _options(self, count: int) -> ExecutorOptions:
+        request = self._request
+        return ExecutorOptions(
+            name=request.executor,
+            workers=max(1, min(request.workers, count)),
+            address=request.address,
+            memory_bytes=worker_memory_bytes(self._reader.plan, request.config),
+            dashboard=request.dashboard,
         )
+
+    def _finish(self, survey: Survey) -> Manifest:
+        self._watcher.stage("Writing the shard table and the manifest")
+        ratio, version = self._request.config.max_bad_ratio, self._planned.version
+        manifest = make_manifest(self._store, self._reader, survey, version, ratio)
+        write_pages(self._store, self._reader, manifest, self._request.config, self._request.card)
+        commit_manifest(self._store, self._reader.plan, manifest)
+        return manifest
+
+
+def _status_seconds(store: Store) -> float:
+    return LOCAL_EVERY_SECONDS if isinstance(store, LocalStore) else REMOTE_EVERY_SECONDS
+
+
+def worker_memory_bytes(plan: Plan, config: BuildConfig) -> int:
+    """What a worker needs at most: the rows it holds open in both splits, and everything else."""
+    row_format = row_format_of(plan.recipe)
+    row_bytes = row_format.width * np.dtype(row_format.dtype).itemsize
+    origin_bytes = 4 * len(ORIGIN_COLUMNS) * row_format.max_samples
+    rows = len(SPLITS) * (config.record_batch_rows + OPEN_ROWS + 1)
+    return _BASE_MEMORY_BYTES + 2 * rows * (row_bytes + origin_bytes)

@@ -15,14 +15,16 @@ from pipeline.dataset import Dataset, open_dataset
 from pipeline.document_table import read_documents_table
 from pipeline.objectives import OBJECTIVES, rules_of
 from pipeline.packing import decode_row
+from pipeline.stores.local import LocalStore
 from pipeline.tokens import open_tokenizer
 from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import BuildConfig
 from schemas.config import parse_config
 from schemas.errors import DatasetError, UserError
-from schemas.manifest import PLAN_NAME, TOKENIZER_FOLDER, ShardEntry
-from schemas.plan import Plan, item_name
-from schemas.record import ItemRecord, documents_path, record_path
+from schemas.manifest import ShardEntry
+from schemas.names import PLAN_NAME, TOKENIZER_FOLDER, record_name_of
+from schemas.plan import Plan
+from schemas.record import ItemRecord
 from schemas.sealed import read_sealed
 from schemas.storage import commit_text
 
@@ -82,10 +84,9 @@ def _read_recipe(dataset: Dataset) -> tuple[BuildConfig, Tokenizer]:
 
 def _origins(path: Path, entry: ShardEntry, origin: NDArray[np.uint32]) -> list[Origin]:
     """The origins that `origin` (4, samples) leads to."""
-    name = item_name(entry.pass_number, entry.slice)
-    place = record_path(path, name)
+    place = path / record_name_of(entry.pass_number, entry.slice, entry.item)
     record = ItemRecord.from_json(read_sealed(place), str(place))
-    documents = read_documents_table(documents_path(path, name), record.documents)
+    documents = read_documents_table(LocalStore(path), record.documents)
     found = []
     for document, window, start, stop in origin.T.tolist():
         known = documents.slice(document, 1).to_pylist()[0]

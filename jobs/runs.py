@@ -18,7 +18,7 @@ from jobs.run_checkpoints import (
 from pipeline.dataset import Dataset
 from schemas.config import Config, differing_keys, digest, load_config, to_mapping, to_toml
 from schemas.errors import DatasetError, RunError
-from schemas.manifest import PLAN_NAME, TOKENIZER_FOLDER
+from schemas.names import PLAN_NAME, TOKENIZER_FOLDER
 from schemas.objectives import SpecialTokens
 from schemas.plan import Plan
 from schemas.sealed import read_sealed, seal, unseal

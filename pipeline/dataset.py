@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.mapped_shards import checked_path
 from pipeline.reader import RowReader
 from pipeline.table import REBUILD_REMEDY, ShardTable
 from schemas.config import differing_keys
 from schemas.errors import DatasetError, UserError
-from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, Manifest
+from schemas.manifest import SPLITS, Manifest
+from schemas.names import MANIFEST_NAME
 from schemas.samples import RowFormat
 
 _MAX_WEIGHT = 1e12
@@ -45,7 +47,9 @@ class Dataset:
 
     def reader(self, split: str, max_open_files: int = MAX_OPEN_FILES) -> RowReader:
         """A new reader of `split`, with its own memory of what was verified."""
-        table = ShardTable(self.path / TABLE_NAME, self.manifest, _checked(split))
+        table = ShardTable(
+            checked_path(self.path, self.manifest.table.path), self.manifest, _checked(split)
+        )
         blocks = [block for block in self.manifest.table_blocks if block.split == split]
         return RowReader(self.path, self.row_format, table, blocks, max_open_files)
 
@@ -86,7 +90,7 @@ def _check_blocks(manifest: Manifest, place: Path) -> None:
     for block in manifest.table_blocks:
         in_order = found.get(block.split) == block.first_row
         found[block.split] = block.first_row + block.rows if in_order else -1
-    if found != manifest.rows or len(manifest.table.xxh3) != len(manifest.table_blocks) + 2:
+    if found != manifest.rows or len(manifest.table.hashes.xxh3) != len(manifest.table_blocks) + 2:
         raise DatasetError(
             f"{place}: rows per split {manifest.rows} do not agree with the blocks of the shard "
             f"table, which cover {found}; {REBUILD_REMEDY}"

@@ -4,17 +4,20 @@ Written beside the record; `document` in a row is an index into this table. Line
 to its source starts here.
 """
 
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from contextlib import ExitStack
+from typing import NamedTuple
 
 import pyarrow as pa
 import xxhash
 
 from pipeline.arrow_file import ArrowFileWriter, VerifiedArrowFile
 from pipeline.readers.reads import Document
+from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY
-from schemas.errors import InputError
-from schemas.manifest import FileHashes
+from schemas.errors import CorruptDataError, InputError
+from schemas.manifest import StoredFile
+from schemas.names import documents_name
+from schemas.plan import WorkItem
 
 DOCUMENTS_SCHEMA = pa.schema(
     [
@@ -24,11 +27,12 @@ DOCUMENTS_SCHEMA = pa.schema(
         pa.field("stop", pa.uint64(), nullable=False),
         pa.field("language", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
-        pa.field("xxh3", pa.uint64(), nullable=False),
+        pa.field("id_xxh3", pa.uint64(), nullable=False),
+        pa.field("text_xxh3", pa.uint64(), nullable=False),
     ]
 )
-"""`start`, `stop`: half-open bytes of the decompressed input. `language` is empty when unknown;
-`xxh3` is the hash of the prompt and the text, by which identical documents are found."""
+"""`start`, `stop`: half-open bytes of the decompressed input. `language` is empty when unknown.
+Repeated ids are found by `id_xxh3`, identical documents by `text_xxh3`, of prompt and text."""
 
 _BATCH_ENTRIES = 1 << 16
 
@@ -42,61 +46,48 @@ class DocumentEntry(NamedTuple):
     stop: int
     language: str
     split: str
-    xxh3: int
+    id_xxh3: int
+    text_xxh3: int
 
-    @classmethod
-    def of(cls, document: Document, split: str) -> Self:
-        """What the table keeps of `document`."""
-        text = f"{document.prompt}\0{document.text}".encode()
-        return cls(
-            document.id,
-            document.path,
-            document.start,
-            document.stop,
-            document.language,
-            split,
-            xxhash.xxh3_64_intdigest(text),
-        )
+
+def id_hash(document_id: str) -> int:
+    """The hash by which repeated ids are found."""
+    return xxhash.xxh3_64_intdigest(document_id.encode())
 
 
 class DocumentWriter:
     """Writes the entries of one work item as they come, in record batches of `_BATCH_ENTRIES`.
 
-    A context manager: the file appears when its block ends well; `finish` ends it early and
-    returns the file's hashes.
+    `stack` removes what is not finished. `count` is the number of entries so far, which the next
+    one gets; `text_bytes` those of the texts and prompts added (UTF-8).
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = ArrowFileWriter(path, DOCUMENTS_SCHEMA)
+    def __init__(self, store: Store, item: WorkItem, stack: ExitStack) -> None:
+        folder = documents_name(item, "").rpartition("/")[0]
+        self._item, self._draft = item, stack.enter_context(store.draft(folder))
+        self._file = ArrowFileWriter(self._draft.path, DOCUMENTS_SCHEMA)
         self._waiting: list[DocumentEntry] = []
-        self._is_open = False
-        self.count = 0
-        """Entries so far: the number that the next one gets."""
+        self.count = self.text_bytes = 0
 
-    def __enter__(self) -> Self:
-        self._file.__enter__()
-        self._is_open = True
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self._is_open:
-            self._is_open = False
-            self._file.__exit__(*error)
-
-    def add(self, entry: DocumentEntry) -> None:
-        """Append one entry."""
-        self._waiting.append(entry)
+    def add(self, document: Document, split: str) -> None:
+        """Append one document."""
+        text = f"{document.prompt}\0{document.text}".encode()
+        place = (document.path, document.start, document.stop, document.language)
+        hashes = (id_hash(document.id), xxhash.xxh3_64_intdigest(text))
+        self._waiting.append(DocumentEntry(document.id, *place, split, *hashes))
         self.count += 1
+        self.text_bytes += len(text) - 1
         if len(self._waiting) == _BATCH_ENTRIES:
             self._write()
 
-    def finish(self) -> FileHashes:
-        """Write what waits and close the file."""
+    def finish(self) -> StoredFile:
+        """Write what waits and put the file in its place."""
         if self._waiting or not self.count:
             self._write()
-        self.__exit__(None, None, None)
-        assert self._file.hashes is not None
-        return self._file.hashes
+        hashes = self._file.close()
+        name = documents_name(self._item, hashes.sha256)
+        self._draft.commit(name)
+        return StoredFile(name, hashes)
 
     def _write(self) -> None:
         columns = list(zip(*self._waiting, strict=True)) or [()] * len(DOCUMENTS_SCHEMA)
@@ -108,14 +99,17 @@ class DocumentWriter:
         self._waiting = []
 
 
-def read_documents_table(path: Path, hashes: FileHashes) -> pa.Table:
-    """The table at `path`, verified; `CorruptDataError` naming it when it is damaged."""
-    file = VerifiedArrowFile(path, hashes, REBUILD_REMEDY)
+def read_documents_table(store: Store, stored: StoredFile) -> pa.Table:
+    """The documents of an item, verified; `CorruptDataError` naming the file otherwise."""
     try:
-        batches = [file.batch(number) for number in range(file.num_batches)]
-        return pa.Table.from_batches(batches, DOCUMENTS_SCHEMA)
-    finally:
-        file.close()
+        with store.local(stored.path) as path:
+            file = VerifiedArrowFile(path, stored.hashes, REBUILD_REMEDY)
+            batches = [file.batch(number) for number in range(file.num_batches)]
+            table = pa.Table.from_batches(batches, DOCUMENTS_SCHEMA)
+            file.close()
+            return table
+    except FileNotFoundError as error:
+        raise CorruptDataError(f"{store.where(stored.path)}: missing; {REBUILD_REMEDY}") from error
 
 
 def duplicate_error(document_id: str, first: str, second: str) -> InputError:

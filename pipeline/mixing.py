@@ -31,10 +31,11 @@ class ObjectiveMix:
     """The objectives of the turns of one split of one item, in order, without end.
 
     The first one is drawn per item by the shares, so that items of a single turn have the right
-    shares together. Objectives are indices into the recipe's objectives by name.
+    shares together; `item_key` names the item, its seed and pass. Objectives are indices into the
+    recipe's objectives by name.
     """
 
-    def __init__(self, config: BuildConfig, item_id: str, split: str) -> None:
+    def __init__(self, config: BuildConfig, item_key: str, split: str) -> None:
         objectives = [config.objective[name] for name in sorted(config.objective)]
         self._mixed = mixed_objectives(config)
         self.instruction = next(
@@ -45,7 +46,7 @@ class ObjectiveMix:
         self.most_samples = max(self.samples_per_window[index] for index in self._mixed)
         weights = [objectives[index].share for index in self._mixed]
         period = schedule(weights)
-        key = xxhash.xxh3_64_intdigest(f"{item_id}/{split}".encode())
+        key = xxhash.xxh3_64_intdigest(f"{item_key}/{split}".encode())
         drawn = Draws(key, 0, Stream.FIRST_OBJECTIVE).below(len(period))
         self._first: int | None = int(period[drawn])
         self._by_samples: Iterator[int] | None = None

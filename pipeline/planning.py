@@ -4,36 +4,60 @@ Stands between `inputs.py` and the executors.
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.inputs import (
-    Inputs,
-    size_and_sha256,
-    size_of,
-)
+from pipeline.inputs import Inputs, cut_ranges, size_and_sha256, size_of
+from pipeline.plan_tables import PlanReader, PlanTablesWriter
+from pipeline.stores.store import Store
 from schemas.build_config import BuildConfig
 from schemas.config import to_mapping
 from schemas.errors import InputError
-from schemas.plan import Plan, SourceRange
+from schemas.plan import NewSlices, SourceRange
 from schemas.samples import SCHEMA_VERSION
 
 _NOT_IN_RECIPE = ("passes", "item_bytes", "max_bad_ratio", "tokenizer", "splitter")
 
 
-def group_ranges(ranges: Iterable[SourceRange], item_bytes: int) -> list[tuple[SourceRange, ...]]:
+def group_ranges(
+    ranges: Iterable[SourceRange], item_bytes: int
+) -> Iterator[tuple[SourceRange, ...]]:
     """Consecutive ranges joined until a slice holds at least half of `item_bytes`."""
-    groups: list[tuple[SourceRange, ...]] = []
     group: list[SourceRange] = []
     size = 0
     for source in ranges:
         group.append(source)
         size += source.stop - source.start
         if size * 2 >= item_bytes:
-            groups.append(tuple(group))
+            yield tuple(group)
             group, size = [], 0
-    return groups + ([tuple(group)] if group else [])
+    if group:
+        yield tuple(group)
+
+
+def cut_inputs(
+    store: Store, files: dict[str, str | Path], config: BuildConfig, first_slice: int
+) -> NewSlices | None:
+    """Cut `files` into slices, numbered from `first_slice` on, and write their tables to `store`.
+
+    Reads every file once. None for no files; raises `InputError` for a file that cannot be read,
+    and when all are empty.
+    """
+    writer = PlanTablesWriter(store, first_slice)
+    sizes: list[int] = []
+
+    def ranges() -> Iterator[SourceRange]:
+        for name, file in files.items():
+            described, parts = cut_ranges(name, file, config)
+            writer.add_input(described)
+            sizes.append(described.bytes)
+            yield from parts
+
+    new = writer.write(group_ranges(ranges(), config.item_bytes))
+    if sizes and not any(sizes):
+        raise InputError(f"all {len(sizes)} inputs are empty files; check --input")
+    return new
 
 
 def recipe_libraries(config: BuildConfig, tokenizer_kind: str) -> tuple[str, ...]:
@@ -66,9 +90,9 @@ def build_recipe(
     }
 
 
-def check_planned(plan: Plan, inputs: Inputs) -> None:
+def check_planned(reader: PlanReader, inputs: Inputs) -> None:
     """Raise `InputError` for an input given again whose content is not what was planned."""
-    for known in plan.inputs:
+    for known in reader.inputs():
         file = inputs.files.get(known.path)
         if file is None:
             continue
@@ -80,14 +104,15 @@ def check_planned(plan: Plan, inputs: Inputs) -> None:
             )
 
 
-def new_inputs(plan: Plan, inputs: Inputs) -> dict[str, str | Path]:
+def new_inputs(reader: PlanReader, inputs: Inputs) -> dict[str, str | Path]:
     """Inputs that the plan does not have; `InputError` when a planned one changed its size."""
-    planned = {known.path: known for known in plan.inputs}
-    for name, file in inputs.files.items():
-        if name in planned and (size := size_of(file)) != planned[name].bytes:
+    new = dict(inputs.files)
+    for known in reader.inputs():
+        file = new.pop(known.path, None)
+        if file is not None and (size := size_of(file)) != known.bytes:
             raise InputError(
-                f"{file}: {size} bytes, but '{name}' was planned with "
-                f"{planned[name].bytes}; a planned input must not change: restore it, give new "
-                "text as a new file, or build into another folder"
+                f"{file}: {size} bytes, but '{known.path}' was planned with {known.bytes}; a "
+                "planned input must not change: restore it, give new text as a new file, or build "
+                "into another folder"
             )
-    return {name: file for name, file in inputs.files.items() if name not in planned}
+    return new

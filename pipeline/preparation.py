@@ -5,7 +5,7 @@ sample.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import xxhash
@@ -22,15 +22,17 @@ from schemas.plan import SourceRange
 
 _OVERSAMPLING = 4
 """Characters looked at for one character of the sample, unless the inputs end before."""
+_MAX_RANGES = 50_000
 
 
 def sample_texts(
-    ranges: Sequence[SourceRange], sources: dict[str, str | Path], config: BuildConfig
+    ranges: Iterable[SourceRange], sources: dict[str, str | Path], config: BuildConfig
 ) -> list[str]:
     """Training texts of about `config.tokenizer.sample_characters`, chosen by the ids' hashes.
 
     Ranges are read in the order of their own hashes until enough was seen, so that neither the
-    order nor the number of inputs matters. Deterministic; needs no more memory than the sample.
+    order nor the number of inputs matters; of more than `_MAX_RANGES` the first so many.
+    Deterministic; needs no more memory than the sample and those ranges.
     """
     budget = config.tokenizer.sample_characters
     chosen: list[tuple[int, str]] = []
@@ -67,9 +69,12 @@ def prepare_tokenizer(texts: Sequence[str], splitter: Splitter, config: BuildCon
 
 
 def _training_documents(
-    ranges: Sequence[SourceRange], sources: dict[str, str | Path], config: BuildConfig
+    ranges: Iterable[SourceRange], sources: dict[str, str | Path], config: BuildConfig
 ) -> Iterator[Document]:
-    for source in sorted(ranges, key=lambda part: (part.xxh3, part.path, part.start)):
+    chosen = heapq.nsmallest(
+        _MAX_RANGES, ranges, key=lambda part: (part.xxh3, part.path, part.start)
+    )
+    for source in chosen:
         for read in read_documents(sources[source.path], source, config):
             if not isinstance(read, Document) or not read.text.strip():
                 continue

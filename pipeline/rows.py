@@ -1,22 +1,20 @@
 """samples -> shard files of one split of one work item, written as they fill.
 
-Stands between the engines and `shards.py`. Samples are written straight into the rows they are
+Stands between the engines and `shard_file.py`. Samples are written straight into the rows they are
 packed in; at most one record batch of closed rows and the open rows of the packer are held.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self
+from contextlib import ExitStack
 
 import numpy as np
 
-from pipeline.arrow_file import ArrowFileWriter
-from pipeline.assemble import Rules
 from pipeline.packing import OPEN_ROWS, Packer, clear_rows
-from pipeline.shards import record_batch
-from pipeline.window_batch import Engine, Ints, Placement, Rows, SpanBatch, WindowBatch
-from schemas.build_config import BuildConfig
-from schemas.manifest import HELDOUT
+from pipeline.shard_file import ShardWriter, open_shard_writer, shard_suffix
+from pipeline.stores.store import Store
+from pipeline.tools import Tools
+from pipeline.window_batch import Ints, Placement, Rows, SpanBatch, WindowBatch
+from schemas.names import shard_folder, shard_name
 from schemas.plan import WorkItem
 from schemas.record import ShardFile
 from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat
@@ -52,36 +50,21 @@ class RowPool:
 class SplitWriter:
     """Packs the samples of one split and writes them as shards of `config.shard_rows` rows.
 
-    A context manager: a shard that is being written when the block fails leaves nothing behind.
-    `shards` lists the finished files. `rules` are those of the recipe's objectives, by name.
+    `shards` lists the finished files; `stack` removes what is not finished.
     """
 
     def __init__(
-        self,
-        path: Path,
-        names: tuple[WorkItem, str],
-        config: BuildConfig,
-        rules: Sequence[Rules],
-        row_format: RowFormat,
-        engine: Engine,
+        self, store: Store, names: tuple[WorkItem, str], tools: Tools, stack: ExitStack
     ) -> None:
-        self._dataset, (self._item, self._split) = path, names
-        self._config, self._rules, self._format = config, rules, row_format
-        self._engine = engine
-        self._packer = Packer(row_format.row_tokens, row_format.max_samples)
-        capacity = config.record_batch_rows + OPEN_ROWS + 1
-        self._pool = RowPool(row_format, capacity, rules[0].special.pad)
-        self._writer: ArrowFileWriter | None = None
+        self._store, (self._item, self._split) = store, names
+        self._tools, self._config, self._format = tools, tools.config, tools.row_format
+        self._stack = stack
+        self._packer = Packer(self._format.row_tokens, self._format.max_samples)
+        capacity = self._config.record_batch_rows + OPEN_ROWS + 1
+        self._pool = RowPool(self._format, capacity, tools.rules[0].special.pad)
+        self._writer: ShardWriter | None = None
         self._rows_in_shard = 0
         self.shards: list[ShardFile] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self._writer is not None:
-            self._writer.__exit__(*error)
-            self._writer = None
 
     def add(self, windows: WindowBatch, spans: SpanBatch, sizes: Ints) -> None:
         """Write the samples of `windows`, of `sizes` (w,) tokens; full batches go to the disk."""
@@ -112,7 +95,7 @@ class SplitWriter:
     def _write(self, windows: WindowBatch, spans: SpanBatch, places: Ints) -> None:
         rows, firsts, numbers = (np.ascontiguousarray(column) for column in places.T)
         placement = Placement(rows, firsts, numbers)
-        self._engine.write(windows, spans, self._rules, placement, self._pool.rows)
+        self._tools.engine.write(windows, spans, self._tools.rules, placement, self._pool.rows)
         stops = windows.starts + windows.lengths
         columns = (windows.documents, windows.numbers, windows.starts, stops)
         self._pool.origin[:, rows, numbers] = columns
@@ -125,10 +108,20 @@ class SplitWriter:
             del closed[:size]
 
     def _write_batch(self, arrays: RowArrays) -> None:
-        schema = self._format.arrow_schema()
         if self._writer is None:
-            self._writer = ArrowFileWriter(self._dataset / self._path(), schema).__enter__()
-        self._writer.append(record_batch(arrays, schema))
+            self._draft = self._stack.enter_context(
+                self._store.draft(shard_folder(self._item, self._split))
+            )
+            numbers = (self._item.pass_number, self._item.slice.number, len(self.shards))
+            prefix = "{:04d}-{:08d}-{:05d}-".format(*numbers)
+            self._writer = open_shard_writer(
+                self._config.shard_format,
+                self._draft.path,
+                self._format,
+                self._config.record_batch_rows,
+                prefix,
+            )
+        self._writer.append(arrays)
         self._rows_in_shard += len(arrays.rows)
         if self._rows_in_shard >= self._config.shard_rows:
             self._close_shard()
@@ -136,14 +129,12 @@ class SplitWriter:
     def _close_shard(self) -> None:
         if self._writer is None:
             return
-        writer, self._writer = self._writer, None
-        writer.__exit__(None, None, None)
-        assert writer.hashes is not None
-        self.shards.append(ShardFile(self._path(), self._split, self._rows_in_shard, writer.hashes))
+        written, self._writer = self._writer.close(), None
+        suffix = shard_suffix(self._config.shard_format)
+        place = (self._split, len(self.shards), written.hashes.sha256, suffix)
+        name = shard_name(self._item, *place)
+        self._draft.commit(name)
+        self.shards.append(
+            ShardFile(name, self._split, written.rows, written.rows_xxh3, written.hashes)
+        )
         self._rows_in_shard = 0
-
-    def _path(self) -> str:
-        name = f"{self._item.slice.number:05d}-{len(self.shards):05d}.arrow"
-        if self._split == HELDOUT:
-            return f"shards/{HELDOUT}/{name}"
-        return f"shards/{self._split}/pass-{self._item.pass_number:04d}/{name}"

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.readers.reads import Document
 from pipeline.sentences import Splitter
+from pipeline.stopwatch import Stopwatch
 from pipeline.vocabularies.tokenizer import Tokenizer, cut_units
 
 BATCH_CHARACTERS = 1 << 20
@@ -35,30 +36,41 @@ class TokenBatch:
 
 
 def tokenize_documents(
-    documents: Iterable[Document], splitter: Splitter, tokenizer: Tokenizer
+    documents: Iterable[Document],
+    splitter: Splitter,
+    tokenizer: Tokenizer,
+    stopwatch: Stopwatch | None = None,
 ) -> Iterator[TokenBatch]:
-    """The documents split and tokenized, in order, about a million characters at a time."""
+    """The documents split and tokenized, in order, about a million characters at a time.
+
+    `stopwatch` counts the stages `sentences` and `tokens`.
+    """
+    watch = stopwatch or Stopwatch("")
     waiting: list[Document] = []
     characters = 0
     for document in documents:
         waiting.append(document)
         characters += len(document.prompt) + len(document.text)
         if characters >= BATCH_CHARACTERS:
-            yield _encode(waiting, splitter, tokenizer)
+            yield _encode(waiting, splitter, tokenizer, watch)
             waiting, characters = [], 0
     if waiting:
-        yield _encode(waiting, splitter, tokenizer)
+        yield _encode(waiting, splitter, tokenizer, watch)
 
 
-def _encode(documents: list[Document], splitter: Splitter, tokenizer: Tokenizer) -> TokenBatch:
+def _encode(
+    documents: list[Document], splitter: Splitter, tokenizer: Tokenizer, watch: Stopwatch
+) -> TokenBatch:
     units: list[str] = []
     stops = [0]
-    for document in documents:
-        for text, opening in _parts(document, tokenizer.opening):
-            if text:
-                units += cut_units(text, splitter.spans(text, document.language), opening)
-            stops.append(len(units))
-    tokens, counts = tokenizer.encode(units)
+    with watch.stage("sentences"):
+        for document in documents:
+            for text, opening in _parts(document, tokenizer.opening):
+                if text:
+                    units += cut_units(text, splitter.spans(text, document.language), opening)
+                stops.append(len(units))
+    with watch.stage("tokens"):
+        tokens, counts = tokenizer.encode(units)
     ends = np.concatenate(([0], np.cumsum(counts)))
     parts = ends[stops]
     edges = parts[::2]

@@ -20,7 +20,7 @@ from pipeline.vocabularies.sentencepiece_tokens import MODEL_NAME, SentencePiece
 from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import TokenizerConfig
 from schemas.errors import ConfigError, DatasetError, InputError
-from schemas.storage import commit_bytes, commit_text
+from schemas.storage import commit_bytes
 
 DESCRIPTION_NAME = "description.json"
 
@@ -92,12 +92,20 @@ def _read(file: Path) -> bytes:
         ) from error
 
 
-def save_tokenizer(tokenizer: Tokenizer, folder: Path, trained: dict[str, Any]) -> None:
-    """Write the tokenizer's files, then its description; `trained` says how it came to be."""
-    for name, content in tokenizer.files.items():
-        commit_bytes(folder / name, content)
+def tokenizer_files(tokenizer: Tokenizer, trained: dict[str, Any]) -> dict[str, bytes]:
+    """What a data set or a run keeps of a tokenizer, by name, its description last.
+
+    `trained` says how it came to be.
+    """
     description = tokenizer.describe() | {"files": tokenizer.file_hashes(), "trained": trained}
-    commit_text(folder / DESCRIPTION_NAME, json.dumps(description, indent=1) + "\n")
+    text = json.dumps(description, indent=1) + "\n"
+    return {**tokenizer.files, DESCRIPTION_NAME: text.encode()}
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path, trained: dict[str, Any]) -> None:
+    """Write the tokenizer's files, then its description."""
+    for name, content in tokenizer_files(tokenizer, trained).items():
+        commit_bytes(folder / name, content)
 
 
 def read_description(folder: Path) -> dict[str, Any]:

@@ -6,20 +6,21 @@ Stands between the recipe and the builders of splits.
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pipeline.assemble import Rules
 from pipeline.engines.choice import choose_engine
 from pipeline.objectives import rules_of
 from pipeline.sentences import Splitter, load_splitter
+from pipeline.stores.choice import local_folder, open_store
+from pipeline.stores.store import Store
 from pipeline.tokens import open_tokenizer
 from pipeline.vocabularies.tokenizer import Tokenizer
 from pipeline.window_batch import Engine
 from schemas.build_config import BuildConfig
 from schemas.config import parse_config
 from schemas.errors import DatasetError, InputError
-from schemas.manifest import SPLITTER_NAME, TOKENIZER_FOLDER
+from schemas.names import SPLITTER_NAME, TOKENIZER_FOLDER
 from schemas.samples import RowFormat, row_format_of
 
 _RESTORE = "restore it from a copy, or build into another folder"
@@ -38,11 +39,11 @@ class Tools:
 
 
 @lru_cache(maxsize=2)
-def load_tools(dataset: Path, recipe_json: str) -> Tools:
-    """Tokenizer and splitter of the data set, checked against the hashes in the recipe."""
+def load_tools(dataset: str, recipe_json: str) -> Tools:
+    """Tokenizer and splitter of the data set at a path or URL, checked against the recipe."""
     recipe = json.loads(recipe_json)
     config = parse_config(BuildConfig, recipe["build"], "recipe")
-    tokenizer, splitter = open_tools(dataset, recipe)
+    tokenizer, splitter = open_tools(open_store(dataset), recipe)
     rules = tuple(
         rules_of(config, name, tokenizer.special, tokenizer.vocab_size)
         for name in sorted(config.objective)
@@ -50,19 +51,23 @@ def load_tools(dataset: Path, recipe_json: str) -> Tools:
     return Tools(config, tokenizer, splitter, row_format_of(recipe), rules, choose_engine())
 
 
-def open_tools(dataset: Path, recipe: dict[str, Any]) -> tuple[Tokenizer, Splitter]:
+def open_tools(store: Store, recipe: dict[str, Any]) -> tuple[Tokenizer, Splitter]:
     """Tokenizer and splitter of a data set; `DatasetError` when they are not those planned."""
-    tokenizer = open_tokenizer(dataset / TOKENIZER_FOLDER)
+    with local_folder(store, TOKENIZER_FOLDER) as folder:
+        tokenizer = open_tokenizer(folder)
     try:
-        splitter = load_splitter(dataset / SPLITTER_NAME)
-    except InputError as error:
-        raise DatasetError(f"{error}; {_RESTORE}") from error
+        with store.local(SPLITTER_NAME) as path:
+            splitter = load_splitter(path)
+    except (InputError, FileNotFoundError) as error:
+        place = store.where(SPLITTER_NAME)
+        raise DatasetError(f"{place}: cannot be read ({error}); {_RESTORE}") from error
     for name, found, planned in (
         ("tokenizer", tokenizer.digest, recipe["tokenizer"]["model_sha256"]),
         ("splitter", splitter.digest, recipe["splitter_sha256"]),
     ):
         if found != planned:
             raise DatasetError(
-                f"{dataset}: the {name} is damaged: SHA-256 {found}, planned {planned}; {_RESTORE}"
+                f"{store.place}: the {name} is damaged: SHA-256 {found}, planned {planned}; "
+                f"{_RESTORE}"
             )
     return tokenizer, splitter

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from schemas.errors import ConfigError
 from schemas.fields import bounded, choice
 from schemas.objectives import MASK_TOKENS
+from schemas.samples import SHARD_FORMATS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,7 @@ class BuildConfig:
     item_bytes: int = bounded(64 * 2**20, 1024)
     shard_rows: int = bounded(65536, 1)
     record_batch_rows: int = bounded(4096, 1)
+    shard_format: str = choice("arrow", *SHARD_FORMATS)
     splitter: str = "train"
     splitter_by: str = choice("script", "script", "field", "fixed")
     encoding: str = "utf-8"

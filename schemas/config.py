@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from schemas.build_config import BuildConfig
+from schemas.card_config import CardInfo
 from schemas.errors import ConfigError
 from schemas.model_config import ModelConfig
 from schemas.train_config import TrainConfig
@@ -28,11 +29,13 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
-    """Everything a preset says; `build` decides bytes, `model` and `train` decide a run."""
+    """Everything a preset says; `build` decides bytes, `model` and `train` decide a run, `card` is
+    what a person says of a data set."""
 
     build: BuildConfig = dataclasses.field(default_factory=BuildConfig)
     model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
     train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+    card: CardInfo = dataclasses.field(default_factory=CardInfo)
 
 
 def load_config(

@@ -31,3 +31,7 @@ class RunError(UserError):
 
 class CorruptDataError(BlankstreamError):
     """Bytes on disk differ from the hashes recorded when they were written."""
+
+
+class StorageError(BlankstreamError):
+    """Object storage, or the network to it, kept failing after all retries."""

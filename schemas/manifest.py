@@ -15,12 +15,6 @@ from schemas.sealed import seal, unseal
 TRAIN, HELDOUT = "train", "heldout"
 SPLITS = (TRAIN, HELDOUT)
 
-MANIFEST_NAME = "manifest.json"
-PLAN_NAME = "plan.json"
-TABLE_NAME = "shards.arrow"
-TOKENIZER_FOLDER = "tokenizer"
-SPLITTER_NAME = "splitter.json"
-
 
 @dataclass(frozen=True)
 class FileHashes:
@@ -55,16 +49,37 @@ class FileHashes:
 
 
 @dataclass(frozen=True)
+class StoredFile:
+    """A file of the data set: `path` is relative to it and holds a hash of the content."""
+
+    path: str
+    hashes: FileHashes
+
+    @classmethod
+    def from_mapping(cls, mapping: dict[str, Any]) -> Self:
+        """Inverse of `dataclasses.asdict` after a trip through JSON."""
+        return cls(str(mapping["path"]), FileHashes.from_mapping(mapping["hashes"]))
+
+    @classmethod
+    def from_optional(cls, mapping: dict[str, Any] | None) -> Self | None:
+        """As `from_mapping`; None stays None."""
+        return None if mapping is None else cls.from_mapping(mapping)
+
+
+@dataclass(frozen=True)
 class ShardEntry:
-    """One shard: a file of rows. `path` is relative to the data set, with forward slashes."""
+    """One shard: a file of rows. `path` is relative to the data set, with forward slashes; `item`
+    is the id of the work item that it belongs to."""
 
     path: str
     split: str
+    item: str
     generation: int
     pass_number: int
     slice: int
     rows: int
     first_row: int
+    rows_xxh3: int
     hashes: FileHashes
 
 
@@ -72,11 +87,13 @@ TABLE_SCHEMA = pa.schema(
     [
         pa.field("path", pa.string(), nullable=False),
         pa.field("split", pa.string(), nullable=False),
+        pa.field("item", pa.binary(32), nullable=False),
         pa.field("generation", pa.uint32(), nullable=False),
         pa.field("pass", pa.uint32(), nullable=False),
         pa.field("slice", pa.uint32(), nullable=False),
         pa.field("rows", pa.uint64(), nullable=False),
         pa.field("first_row", pa.uint64(), nullable=False),
+        pa.field("rows_xxh3", pa.uint64(), nullable=False),
         pa.field("bytes", pa.uint64(), nullable=False),
         pa.field("sha256", pa.binary(32), nullable=False),
         pa.field("offsets", pa.list_(pa.uint64()), nullable=False),
@@ -101,16 +118,21 @@ class TableBlock:
 class Manifest:
     """What a reader must know before it opens anything else.
 
-    `statistics` and `counts` are nested plain values for people and reports; `tokenizer` holds the
-    vocabulary size, the hash of the model and the special tokens.
+    `version` counts how often the data set has grown. `content_digest` (hex) is over the rows of
+    every split in their order, whatever the shard format. `statistics` and `counts` are nested
+    plain values for people and reports; `tokenizer` holds the vocabulary size, the hash of the
+    model and the special tokens.
     """
 
+    version: int
     recipe_digest: str
     plan_digest: str
+    content_digest: str
     rows: dict[str, int]
     row_format: RowFormat
+    shard_format: str
     tokenizer: dict[str, Any]
-    table: FileHashes
+    table: StoredFile
     table_blocks: tuple[TableBlock, ...]
     counts: dict[str, Any]
     statistics: dict[str, Any]
@@ -122,18 +144,21 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str, place: str) -> Self:
         """Inverse of `to_json`; `DatasetError` naming `place` for anything else."""
-        remedy = "delete it and run the same `blankstream build` again to write it"
+        remedy = "run `blankstream repair` on the data set"
         return unseal(text, place, remedy, lambda content: cls._from_mapping(content, place))
 
     @classmethod
     def _from_mapping(cls, content: dict[str, Any], place: str) -> Self:
         return cls(
+            version=int(content["version"]),
             recipe_digest=content["recipe_digest"],
             plan_digest=content["plan_digest"],
+            content_digest=content["content_digest"],
             rows={split: int(content["rows"][split]) for split in SPLITS},
             row_format=RowFormat.from_mapping(content["row_format"], place),
+            shard_format=str(content["shard_format"]),
             tokenizer=content["tokenizer"],
-            table=FileHashes.from_mapping(content["table"]),
+            table=StoredFile.from_mapping(content["table"]),
             table_blocks=tuple(TableBlock(**block) for block in content["table_blocks"]),
             counts=content["counts"],
             statistics=content["statistics"],

@@ -1,17 +1,18 @@
 """Plan: which work items a data set consists of, and the recipe that decides their bytes.
 
-Stands between the inputs and the executors. A plan only ever grows: inputs, slices and generations
-are appended, so that finished shards keep their bytes and their places. It holds no absolute path,
-no host and no time.
+Stands between the inputs and the executors. A plan only ever grows: generations are appended, so
+that finished shards keep their bytes and their places. The inputs and slices of a generation are
+in tables beside it (`pipeline/plan_tables.py`). It holds no absolute path, no host and no time.
 """
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 from schemas.config import digest
 from schemas.errors import DatasetError
+from schemas.manifest import StoredFile
+from schemas.names import item_name
 from schemas.sealed import seal, unseal
 
 
@@ -48,20 +49,37 @@ class Slice:
     number: int
     ranges: tuple[SourceRange, ...]
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of input as stored."""
+        return sum(part.stop - part.start for part in self.ranges)
+
 
 @dataclass(frozen=True)
 class Generation:
-    """Work items added together: half-open ranges of slice numbers and of passes."""
+    """Work items added together: half-open ranges of slice numbers and of passes.
+
+    `slices` and `inputs` are the tables of what it brought in, None where it repeats older slices
+    in further passes.
+    """
 
     first_slice: int
     stop_slice: int
     first_pass: int
     stop_pass: int
+    slices: StoredFile | None = None
+    inputs: StoredFile | None = None
 
+    @property
+    def num_items(self) -> int:
+        """Work items in it."""
+        return (self.stop_slice - self.first_slice) * (self.stop_pass - self.first_pass)
 
-def item_name(pass_number: int, slice_number: int) -> str:
-    """`pass-0000/00012` for slice 12 in pass 0."""
-    return f"pass-{pass_number:04d}/{slice_number:05d}"
+    @classmethod
+    def from_mapping(cls, mapping: dict[str, Any]) -> Self:
+        """Inverse of `dataclasses.asdict` after a trip through JSON."""
+        tables = {name: StoredFile.from_optional(mapping[name]) for name in ("slices", "inputs")}
+        return cls(**mapping | tables)
 
 
 @dataclass(frozen=True)
@@ -75,8 +93,32 @@ class WorkItem:
 
     @property
     def name(self) -> str:
-        """What its record and documents are called (`item_name`)."""
+        """What its files are called (`names.item_name`)."""
         return item_name(self.pass_number, self.slice.number)
+
+    @property
+    def input_key(self) -> str:
+        """Hash of the input and the pass, whatever the recipe: keys what is drawn per item."""
+        return digest({"ranges": _ranges(self.slice), "pass": self.pass_number})
+
+
+def work_item(recipe_digest: str, generation: int, pass_number: int, slice_: Slice) -> WorkItem:
+    """The item of `slice_` under a pass; its id hashes the recipe, the ranges and the pass."""
+    identity = {"recipe": recipe_digest, "ranges": _ranges(slice_), "pass": pass_number}
+    return WorkItem(digest(identity), generation, pass_number, slice_)
+
+
+def _ranges(slice_: Slice) -> list[dict[str, Any]]:
+    return [asdict(source) for source in slice_.ranges]
+
+
+@dataclass(frozen=True)
+class NewSlices:
+    """What a generation brings in: so many slices, in the tables `slices` and `inputs`."""
+
+    count: int
+    slices: StoredFile
+    inputs: StoredFile
 
 
 @dataclass(frozen=True)
@@ -84,8 +126,6 @@ class Plan:
     """Append-only list of generations, all of one `recipe` (nested plain values)."""
 
     recipe: dict[str, Any]
-    inputs: tuple[InputFile, ...] = ()
-    slices: tuple[Slice, ...] = ()
     generations: tuple[Generation, ...] = ()
     recipe_digest: str = field(init=False, compare=False)
 
@@ -93,48 +133,38 @@ class Plan:
         object.__setattr__(self, "recipe_digest", digest(self.recipe))
 
     @property
+    def num_slices(self) -> int:
+        """Slices of all generations together."""
+        return max((generation.stop_slice for generation in self.generations), default=0)
+
+    @property
     def passes(self) -> int:
-        """Number of passes over the first slices; 0 for an empty plan."""
+        """Number of passes over every slice; 0 for an empty plan."""
         return max((generation.stop_pass for generation in self.generations), default=0)
 
-    def grow(
-        self, inputs: tuple[InputFile, ...], ranges: list[tuple[SourceRange, ...]], passes: int
-    ) -> Self:
+    @property
+    def num_items(self) -> int:
+        """Work items of all generations together."""
+        return sum(generation.num_items for generation in self.generations)
+
+    def grow(self, new: NewSlices | None, passes: int) -> Self:
         """A plan with new slices and at least `passes` passes over everything.
 
         Existing items keep their numbers. Raises `DatasetError` when fewer passes are asked for
         than the plan has: a data set cannot shrink.
         """
-        old, before = len(self.slices), self.passes
+        old, before = self.num_slices, self.passes
         if passes < before:
             raise DatasetError(
                 f"build.passes={passes} is fewer than the {before} passes already planned; "
                 f"a data set only grows: use build.passes={before} or another output folder"
             )
-        slices = tuple(Slice(old + index, group) for index, group in enumerate(ranges))
         added = []
         if old and passes > before:
             added.append(Generation(0, old, before, passes))
-        if slices:
-            added.append(Generation(old, old + len(slices), 0, passes))
-        return replace(
-            self,
-            inputs=self.inputs + inputs,
-            slices=self.slices + slices,
-            generations=self.generations + tuple(added),
-        )
-
-    def items(self) -> Iterator[WorkItem]:
-        """Every work item in table order: generation, pass, slice."""
-        for number, generation in enumerate(self.generations):
-            for pass_number in range(generation.first_pass, generation.stop_pass):
-                for slice_ in self.slices[generation.first_slice : generation.stop_slice]:
-                    yield self._item(number, pass_number, slice_)
-
-    def _item(self, generation: int, pass_number: int, slice_: Slice) -> WorkItem:
-        ranges = [asdict(source) for source in slice_.ranges]
-        identity = {"recipe": self.recipe_digest, "ranges": ranges, "pass": pass_number}
-        return WorkItem(digest(identity), generation, pass_number, slice_)
+        if new:
+            added.append(Generation(old, old + new.count, 0, passes, new.slices, new.inputs))
+        return replace(self, generations=self.generations + tuple(added))
 
     def to_json(self) -> str:
         """Sealed text: the same plan gives the same bytes."""
@@ -153,12 +183,5 @@ class Plan:
 
     @classmethod
     def _from_mapping(cls, content: dict[str, Any]) -> Self:
-        return cls(
-            recipe=content["recipe"],
-            inputs=tuple(InputFile(**item) for item in content["inputs"]),
-            slices=tuple(
-                Slice(item["number"], tuple(SourceRange(**part) for part in item["ranges"]))
-                for item in content["slices"]
-            ),
-            generations=tuple(Generation(**item) for item in content["generations"]),
-        )
+        generations = tuple(Generation.from_mapping(item) for item in content["generations"])
+        return cls(recipe=content["recipe"], generations=generations)

@@ -4,33 +4,42 @@ Written last by `pipeline/build.py`; an item without a record has not been built
 """
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Self
 
-from schemas.manifest import FileHashes
+from schemas.manifest import FileHashes, StoredFile
 from schemas.sealed import seal, unseal
 
 Counts = dict[str, int]
 
 
-def record_path(dataset: Path, item_name: str) -> Path:
-    """Where the record of an item is (`plan.item_name`)."""
-    return dataset / "records" / f"{item_name}.json"
-
-
-def documents_path(dataset: Path, item_name: str) -> Path:
-    """Where the documents of an item are."""
-    return dataset / "records" / f"{item_name}.documents.arrow"
-
-
 @dataclass(frozen=True)
 class ShardFile:
-    """One shard of an item; `path` is relative to the data set."""
+    """One shard of an item; `path` is relative to the data set.
+
+    `rows_xxh3` is over the row digests (`shards.row_digest`, little-endian) of its rows: equal for
+    the same rows in every shard format.
+    """
 
     path: str
     split: str
     rows: int
+    rows_xxh3: int
     hashes: FileHashes
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """A document that no worker could take: `reason` is `killed_worker` or `raised_error`.
+
+    `source` and the half-open range `start`, `stop` say where it is, as in a `Document`.
+    """
+
+    id: str
+    source: str
+    start: int
+    stop: int
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -83,13 +92,17 @@ class ItemRecord:
     `counts` is flat: `documents`, `documents.dropped.<reason>`, `bad.<reason>`,
     `<split>.windows.dropped.<reason>`, `<split>.<objective>.<what>`, ... Counts and statistics of
     items add up to those of the data set; they are integers, so that the order is no matter.
+    `quarantine` is None where there was nothing bad; `excluded` is what was left out because it
+    killed workers, so that the item can be built again to the same bytes.
     """
 
     item: str
     slice: int
     pass_number: int
     shards: tuple[ShardFile, ...]
-    documents: FileHashes
+    documents: StoredFile
+    quarantine: StoredFile | None
+    excluded: tuple[Exclusion, ...]
     counts: Counts
     statistics: Statistics
 
@@ -100,7 +113,7 @@ class ItemRecord:
     @classmethod
     def from_json(cls, text: str, place: str) -> Self:
         """Inverse of `to_json`; `DatasetError` naming `place` for anything else."""
-        remedy = "delete it and run the same `blankstream build` again"
+        remedy = "run `blankstream repair` on the data set"
         return unseal(text, place, remedy, cls._from_mapping)
 
     @classmethod
@@ -110,15 +123,12 @@ class ItemRecord:
             slice=content["slice"],
             pass_number=content["pass_number"],
             shards=tuple(
-                ShardFile(
-                    shard["path"],
-                    shard["split"],
-                    shard["rows"],
-                    FileHashes.from_mapping(shard["hashes"]),
-                )
+                ShardFile(**shard | {"hashes": FileHashes.from_mapping(shard["hashes"])})
                 for shard in content["shards"]
             ),
-            documents=FileHashes.from_mapping(content["documents"]),
+            documents=StoredFile.from_mapping(content["documents"]),
+            quarantine=StoredFile.from_optional(content["quarantine"]),
+            excluded=tuple(Exclusion(**one) for one in content["excluded"]),
             counts=content["counts"],
             statistics={
                 split: {
@@ -134,3 +144,21 @@ def _tuples(content: dict[str, Any]) -> dict[str, Any]:
     return {
         name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
     }
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """What a worker reports to the driver of an item it built: a few hundred bytes.
+
+    The record has the rest. `source_bytes` are those of the input as stored, `text_bytes` those of
+    the text read (UTF-8); `bad` counts input that could not be used; `seconds` are by stage:
+    `check`, `read`, `sentences`, `tokens`, `samples`, `rows`, `commit`.
+    """
+
+    name: str
+    rows: int
+    documents: int
+    source_bytes: int
+    text_bytes: int
+    bad: int
+    seconds: dict[str, float]

@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from schemas.errors import DatasetError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of rows, shards, records, plan and manifest; CHANGELOG.md marks every change."""
+
+SHARD_FORMATS = ("arrow", "arrow-lz4", "arrow-zstd", "tar")
+"""How rows are stored: Arrow as it is mapped, Arrow with compressed buffers, or tars of tensors."""
 
 ORIGIN_COLUMNS = ("document", "window", "start", "stop")
 """Beside each row, per sample: index into the item's documents, window number in the document, and

@@ -6,6 +6,7 @@ power loss.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -15,30 +16,48 @@ from pathlib import Path
 TEMPORARY_MARK = ".tmp-"
 """Part of every temporary name; such a file is no part of a data set and may be deleted."""
 
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+"""What making a hard link ends with where there are none."""
+
 
 @contextlib.contextmanager
-def committed(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it over `path` when the block succeeds.
+def drafted(folder: Path, stem: str) -> Iterator[Path]:
+    """Yield the path of an empty temporary file in `folder`; it is removed with the block, unless
+    it was renamed.
 
-    On an error the temporary file is removed and `path` is left as it was. The file exists and is
-    locked from the start, so that `remove_leftovers` can tell it from one whose writer was killed.
+    The file is locked from the start, so that `remove_leftovers` can tell it from one whose writer
+    was killed.
     """
-    _make_folder(path.parent)
-    temporary = path.with_name(f"{path.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
+    _make_folder(folder)
+    temporary = folder / f"{stem}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}"
     descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     try:
         # A file system without locks keeps its leftovers.
         with contextlib.suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield temporary
-        flush(temporary)
-        temporary.replace(path)
-        flush(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
     finally:
+        temporary.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+@contextlib.contextmanager
+def committed(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it over `path` when the block succeeds.
+
+    On an error the temporary file is removed and `path` is left as it was.
+    """
+    with drafted(path.parent, path.name) as temporary:
+        yield temporary
+        commit_draft(temporary, path)
+
+
+def commit_draft(temporary: Path, path: Path) -> None:
+    """Rename a file over `path`, in the same file system, durably."""
+    flush(temporary)
+    _make_folder(path.parent)
+    temporary.replace(path)
+    flush(path.parent)
 
 
 def _make_folder(folder: Path) -> None:
@@ -53,6 +72,46 @@ def commit_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path` atomically and durably."""
     with committed(path) as temporary:
         temporary.write_bytes(content)
+
+
+def create_bytes(path: Path, content: bytes) -> bool:
+    """Write `content` to `path` atomically and durably unless there is a file.
+
+    False when there is one, which stays as it is. Of several callers at once one gets True; where
+    the file system has no hard links, they wait for each other at a lock on the folder.
+    """
+    with drafted(path.parent, path.name) as temporary:
+        temporary.write_bytes(content)
+        flush(temporary)
+        try:
+            is_ours = _link(temporary, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            is_ours = _rename_unless_there(temporary, path)
+        flush(path.parent)
+    return is_ours
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        # Over a network the reply to a link that was made may have been lost.
+        return path.exists() and path.samefile(temporary)
+    return True
+
+
+def _rename_unless_there(temporary: Path, path: Path) -> bool:
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if path.exists():
+            return False
+        temporary.rename(path)
+        return True
+    finally:
+        os.close(descriptor)
 
 
 def commit_text(path: Path, content: str) -> None:

@@ -7,20 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from jobs.build_state import BuildState
 from pipeline.build import BuildContext
 from schemas.build_config import BuildConfig, ObjectiveConfig, TokenizerConfig
 from schemas.plan import WorkItem
-from schemas.record import ItemRecord
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 class NoProgress:
-    """A `BuildWatcher` that remembers how many items it saw."""
+    """A `BuildWatcher` that keeps the state it was shown and the notes."""
 
     def __init__(self) -> None:
-        self.total = self.before = 0
-        self.records: list[ItemRecord] = []
+        self.state = BuildState()
         self.notes: list[str] = []
 
     def stage(self, text: str) -> None:
@@ -29,11 +28,11 @@ class NoProgress:
     def note(self, text: str) -> None:
         self.notes.append(text)
 
-    def items(self, total: int, done: int) -> None:
-        self.total, self.before = total, done
+    def started(self, state: BuildState) -> None:
+        self.state = state
 
-    def item_done(self, record: ItemRecord) -> None:
-        self.records.append(record)
+    def changed(self) -> None:
+        """Nothing to do."""
 
 
 def small_config(**changes: Any) -> BuildConfig:
@@ -60,6 +59,12 @@ def small_config(**changes: Any) -> BuildConfig:
 def die(context: BuildContext, item: WorkItem) -> Any:
     """In place of `build_work_item`: the worker ends as if the kernel had killed it."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def the_file(dataset: Path, pattern: str) -> Path:
+    """The one file of a data set that the glob `pattern` names."""
+    (found,) = dataset.glob(pattern)
+    return found
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

@@ -10,11 +10,13 @@ import numpy as np
 
 from pipeline.shards import write_shard
 from pipeline.table import write_table
-from schemas.manifest import MANIFEST_NAME, SPLITS, TABLE_NAME, TRAIN, Manifest, ShardEntry
+from schemas.manifest import SPLITS, TRAIN, Manifest, ShardEntry, StoredFile
+from schemas.names import MANIFEST_NAME
 from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat
 from schemas.sealed import seal
 from schemas.storage import commit_text
 
+TABLE = "shards-0.arrow"
 ROW_FORMAT = RowFormat(16, 2, "uint16", ("blank",))
 
 
@@ -41,14 +43,18 @@ def write_dataset(folder: Path, content: Content | None = None, **changes: objec
         if rows[split]
         for entry in _write_split(folder, content, split, random_rows(content, split))
     ]
-    table, blocks = write_table(folder / TABLE_NAME, entries)
+    folder.mkdir(parents=True, exist_ok=True)
+    table, blocks = write_table(folder / TABLE, entries)
     manifest = Manifest(
+        version=0,
         recipe_digest="recipe",
         plan_digest="plan",
+        content_digest="content",
         rows=rows,
         row_format=content.row_format,
+        shard_format="arrow",
         tokenizer={"model_sha256": content.tokenizer, "vocab_size": 1000},
-        table=table,
+        table=StoredFile(TABLE, table),
         table_blocks=tuple(blocks),
         counts={},
         statistics={},
@@ -74,8 +80,9 @@ def _write_split(folder: Path, content: Content, split: str, arrays: RowArrays) 
     for number, (start, stop) in enumerate(itertools.pairwise(edges.tolist())):
         path = f"shards/{split}/{number:05d}.arrow"
         part = RowArrays(arrays.rows[start:stop], arrays.origin[:, start:stop])
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         hashes = write_shard(folder / path, content.row_format, part, content.batch_rows)
-        place = (0, 0, number, stop - start, start)
+        place = (f"{number:064x}", 0, 0, number, stop - start, start, 0)
         entries.append(ShardEntry(path, split, *place, hashes))
     return entries
 

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from jobs.build import BuildRequest, build_dataset
-from jobs.executors import run_items
+from jobs.plan_build import read_plan
 from jobs.summary import build_summary
-from pipeline.build import BuildContext
+from pipeline.build import BuildContext, build_work_item
 from pipeline.dataset import open_dataset
-from pipeline.finish import finish_dataset
 from pipeline.packing import decode_row
+from pipeline.plan_tables import PlanReader
+from pipeline.stores.local import LocalStore
 from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.errors import ConfigError, DatasetError, InputError
-from schemas.plan import Plan
 from schemas.storage import TEMPORARY_MARK
-from tests.corpus import NoProgress, file_hashes, small_config
-from tests.datasets import reseal
+from tests.corpus import NoProgress, file_hashes, small_config, the_file
+from tests.datasets import flip, reseal
 
 
 def build(corpus: Path, output: Path, config: BuildConfig, executor: str = "serial") -> NoProgress:
@@ -31,12 +31,19 @@ def build(corpus: Path, output: Path, config: BuildConfig, executor: str = "seri
 
 def test_a_data_set_holds_what_the_design_says(built: Path) -> None:
     names = set(file_hashes(built))
-    assert {"plan.json", "manifest.json", "shards.arrow", "splitter.json"} < names
-    assert "tokenizer/tokenizer.model" in names
-    assert "records/pass-0000/00000.json" in names
-    assert "records/pass-0000/00000.documents.arrow" in names
-    assert "shards/train/pass-0000/00000-00000.arrow" in names
-    assert any(name.startswith("shards/heldout/") for name in names)
+    assert {"plan.json", "manifest.json", "manifests/0000.json", "splitter.json"} < names
+    assert {"tokenizer/tokenizer.model", "config.toml"} < names
+    for pattern in (
+        "plan/slices-*.arrow",
+        "plan/inputs-*.arrow",
+        "shards-*.arrow",
+        "records/pass-0000/00000/00000000-*.json",
+        "records/pass-0000/00000/00000000-*.documents.arrow",
+        "shards/train/pass-0000/00000/00000000-00000-*.arrow",
+        "shards/heldout/00000/00000000-00000-*.arrow",
+    ):
+        assert the_file(built, pattern)
+    assert "status.json" not in names
     assert not any(TEMPORARY_MARK in name for name in names)
 
 
@@ -67,27 +74,30 @@ def test_ray_with_any_number_of_cpus_does_not_change_bytes(
     assert file_hashes(tmp_path / "other") == file_hashes(built)
 
 
-def rebuilt_without_records(built: Path, folder: Path) -> tuple[Plan, BuildContext, Path]:
-    """A copy of a data set with nothing but what precedes the items, and how to build them."""
+def without_items(built: Path, folder: Path) -> Path:
+    """A copy of a data set with nothing but what precedes the items."""
     shutil.copytree(built, folder)
-    for name in ("records", "shards"):
+    for name in ("records", "shards", "manifests"):
         shutil.rmtree(folder / name)
-    for name in ("manifest.json", "shards.arrow"):
-        (folder / name).unlink()
-    plan = Plan.from_json((folder / "plan.json").read_text(), "plan.json")
-    return plan, BuildContext(folder, {}, plan.recipe), folder
+    for path in (folder / "manifest.json", *folder.glob("shards-*.arrow")):
+        path.unlink()
+    return folder
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_order_of_submission_does_not_change_bytes(
-    tmp_path: Path, built: Path, corpus: Path, seed: int
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig, seed: int
 ) -> None:
-    plan, context, folder = rebuilt_without_records(built, tmp_path / "again")
-    context.sources["topics.jsonl"] = corpus / "topics.jsonl"
-    items = list(plan.items())
+    folder = without_items(built, tmp_path / "again")
+    plan = read_plan(LocalStore(folder))
+    assert plan is not None
+    with PlanReader(LocalStore(folder), plan) as reader:
+        items = list(reader.items())
     np.random.default_rng(seed).shuffle(items)
-    run_items("serial", context, items, 1, lambda record: None)
-    finish_dataset(folder, plan, 0.01)
+    context = BuildContext(str(folder), {"topics.jsonl": corpus / "topics.jsonl"}, plan.recipe)
+    for item in items:
+        build_work_item(context, item)
+    assert build(corpus, folder, config).state.done == 0
     assert file_hashes(folder) == file_hashes(built)
 
 
@@ -96,26 +106,26 @@ def test_a_finished_build_builds_nothing_again(
 ) -> None:
     shutil.copytree(built, tmp_path / "copy")
     progress = build(corpus, tmp_path / "copy", config)
-    assert progress.records == []
-    assert progress.before == progress.total > 4
+    assert progress.state.done == 0
+    assert progress.state.before == progress.state.total > 4
     assert file_hashes(tmp_path / "copy") == file_hashes(built)
 
 
 @pytest.mark.parametrize(
     "lost",
     [
-        "records/pass-0000/00001.json",
-        "shards/train/pass-0000/00002-00000.arrow",
-        "records/pass-0000/00003.documents.arrow",
+        "records/pass-0000/00000/00000001-*.json",
+        "shards/train/pass-0000/00000/00000002-00000-*.arrow",
+        "records/pass-0000/00000/00000003-*.documents.arrow",
     ],
 )
 def test_a_lost_file_is_built_again_and_nothing_else_is(
     tmp_path: Path, built: Path, corpus: Path, config: BuildConfig, lost: str
 ) -> None:
     shutil.copytree(built, tmp_path / "copy")
-    (tmp_path / "copy" / lost).unlink()
+    the_file(tmp_path / "copy", lost).unlink()
     progress = build(corpus, tmp_path / "copy", config)
-    assert len(progress.records) == 1
+    assert progress.state.done == 1
     assert file_hashes(tmp_path / "copy") == file_hashes(built)
 
 
@@ -124,7 +134,11 @@ def test_growing_keeps_every_finished_shard_byte_for_byte(
 ) -> None:
     grown = tmp_path / "grown"
     shutil.copytree(built, grown)
-    before = {name: found for name, found in file_hashes(built).items() if "/" in name}
+    before = {
+        name: found
+        for name, found in file_hashes(built).items()
+        if "/" in name or name.startswith("shards-")
+    }
     old_rows = all_rows(built)
     (tmp_path / "more.jsonl").write_text(
         json.dumps({"id": "new", "text": "Something new. " * 400}) + "\n"
@@ -212,7 +226,7 @@ def test_a_planned_input_that_changed_is_refused(
     with pytest.raises(InputError, match=r"'topics\.jsonl' was planned with"):
         build(tmp_path / "c", tmp_path / "d", config)
     file.write_text(text.replace("Python", "Jython"))
-    (tmp_path / "d" / "records" / "pass-0000" / "00000.json").unlink()
+    the_file(tmp_path / "d", FIRST_RECORD).unlink()
     with pytest.raises(InputError, match="have changed since the build was planned"):
         build(tmp_path / "c", tmp_path / "d", config)
 
@@ -221,11 +235,14 @@ def test_unfinished_items_name_the_inputs_they_need(
     tmp_path: Path, built: Path, config: BuildConfig
 ) -> None:
     shutil.copytree(built, tmp_path / "d")
-    (tmp_path / "d" / "records" / "pass-0000" / "00000.json").unlink()
+    the_file(tmp_path / "d", FIRST_RECORD).unlink()
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "other.txt").write_text("Some other text.")
     with pytest.raises(InputError, match=r"inputs that were not given: 1 \(topics\.jsonl\)"):
         build(tmp_path / "c", tmp_path / "d", config)
+
+
+FIRST_RECORD = "records/pass-0000/00000/00000000-*.json"
 
 
 def jsonl(folder: Path, *records: Any) -> Path:
@@ -264,7 +281,7 @@ def test_bad_input_is_counted_quarantined_and_limited(tmp_path: Path) -> None:
     counts = open_dataset(tmp_path / "e").manifest.counts
     assert counts["bad.malformed_json"] == 1
     assert counts["documents.dropped.empty_text"] == 2
-    (line,) = next(iter((tmp_path / "e" / "quarantine").glob("*.jsonl"))).read_text().splitlines()
+    (line,) = the_file(tmp_path / "e", "quarantine/*/*.jsonl").read_text().splitlines()
     assert json.loads(line)["excerpt"] == "{broken\n"
 
 
@@ -312,17 +329,38 @@ def test_a_folder_that_holds_something_else_is_not_built_into(
 
 
 @pytest.mark.fault
-def test_a_record_of_another_plan_is_refused(
-    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig
+@pytest.mark.parametrize("damage", ["another item", "truncated", "a flipped bit"])
+def test_a_record_that_cannot_be_trusted_is_built_again(
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig, damage: str
 ) -> None:
     shutil.copytree(built, tmp_path / "d")
-    record = tmp_path / "d" / "records" / "pass-0000" / "00000.json"
-    reseal(record, item="0" * 64)
-    with pytest.raises(DatasetError, match="belongs to work item 000000000000"):
-        build(corpus, tmp_path / "d", config)
-    record.write_text(record.read_text()[:100])
-    with pytest.raises(DatasetError, match=r"00000\.json: damaged, .* delete it and run the same"):
-        build(corpus, tmp_path / "d", config)
+    record = the_file(tmp_path / "d", FIRST_RECORD)
+    if damage == "another item":
+        reseal(record, item="0" * 64)
+    elif damage == "truncated":
+        record.write_text(record.read_text()[:100])
+    else:
+        flip(record, record.stat().st_size // 2)
+    progress = build(corpus, tmp_path / "d", config)
+    assert progress.state.done == 1
+    assert progress.notes == [
+        "1 items have damaged or missing files and are built again, the first is "
+        "pass-0000/00000/00000000"
+    ]
+    assert file_hashes(tmp_path / "d") == file_hashes(built)
+
+
+def test_an_item_built_to_other_bytes_is_refused(
+    tmp_path: Path, built: Path, corpus: Path, config: BuildConfig
+) -> None:
+    folder = without_items(built, tmp_path / "d")
+    build(corpus, folder, config)
+    record = the_file(folder, FIRST_RECORD)
+    counts = json.loads(record.read_text())["counts"]
+    reseal(record, counts=counts | {"documents": 7})
+    the_file(folder, "shards/train/pass-0000/00000/00000000-00000-*.arrow").unlink()
+    with pytest.raises(DatasetError, match="another worker built this item to other bytes"):
+        build(corpus, folder, config)
 
 
 def test_a_document_of_many_megabytes_on_one_line_is_built(tmp_path: Path) -> None:

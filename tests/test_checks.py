@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.cli import PRESETS, find_preset
+from jobs.options import PRESETS, find_preset
 from pipeline.checks import check_config, check_vocabulary
 from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.config import load_config

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.cli import PRESETS, find_preset
+from jobs.options import PRESETS, find_preset
 from schemas.config import (
     Config,
     differing_keys,

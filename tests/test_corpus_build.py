@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.corpus import write_jsonl
 from jobs.build import BuildRequest, build_dataset
-from jobs.cli import find_preset
+from jobs.options import find_preset
 from schemas.config import load_config
 from tests.corpus import NoProgress
 

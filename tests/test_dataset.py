@@ -14,9 +14,10 @@ from pipeline.dataset import open_dataset, open_mixture
 from pipeline.reader import gather_mixed
 from pipeline.table import write_table
 from schemas.errors import CorruptDataError, DatasetError, UserError
-from schemas.manifest import HELDOUT, MANIFEST_NAME, TABLE_NAME, TRAIN
+from schemas.manifest import HELDOUT, TRAIN, StoredFile
+from schemas.names import MANIFEST_NAME
 from schemas.samples import RowFormat
-from tests.datasets import Content, flip, random_rows, reseal, write_dataset
+from tests.datasets import TABLE, Content, flip, random_rows, reseal, write_dataset
 
 ROWS = random_rows(Content()).rows
 ALL = np.arange(len(ROWS))
@@ -157,7 +158,7 @@ def test_any_flipped_byte_of_a_shard_is_an_error_naming_it(path):
         content = shard.read_bytes()
         for position in random.Random(1).sample(range(len(content)), 60):
             flip(shard, position)
-            with pytest.raises(CorruptDataError, match=rf"{shard.name}: .* is damaged.*build"):
+            with pytest.raises(CorruptDataError, match=rf"{shard.name}: .* is damaged.*repair"):
                 open_dataset(path).reader(TRAIN).gather(ALL)
             flip(shard, position)
     assert np.array_equal(open_dataset(path).reader(TRAIN).gather(ALL), ROWS)
@@ -171,7 +172,7 @@ def test_a_truncated_shard_is_an_error_before_and_after_it_was_opened(path, size
     if opened:
         reader.gather(ALL)
     os.truncate(shard, size % shard.stat().st_size if size < 0 else size)
-    with pytest.raises(CorruptDataError, match=rf"{shard.name}: \d+ bytes long, expected .*build"):
+    with pytest.raises(CorruptDataError, match=rf"{shard.name}: \d+ bytes long, expected .*repair"):
         reader.gather(ALL)
 
 
@@ -182,7 +183,7 @@ def test_a_missing_shard_is_an_error_before_and_after_it_was_opened(path, opened
     if opened:
         reader.gather(ALL)
     shard.unlink()
-    with pytest.raises(CorruptDataError, match=rf"{shard.name}: cannot be opened .*build"):
+    with pytest.raises(CorruptDataError, match=rf"{shard.name}: cannot be opened .*repair"):
         reader.gather(ALL)
 
 
@@ -212,11 +213,10 @@ def retable(path, change):
     """Rewrite table and manifest, as hostile hands would, with `change` applied to each entry."""
     dataset = open_dataset(path)
     entries = [
-        change(entry)
-        for entry in table_module.ShardTable(path / TABLE_NAME, dataset.manifest, TRAIN)
+        change(entry) for entry in table_module.ShardTable(path / TABLE, dataset.manifest, TRAIN)
     ]
-    table, _ = write_table(path / TABLE_NAME, entries)
-    reseal(path / MANIFEST_NAME, table=asdict(table))
+    table, _ = write_table(path / TABLE, entries)
+    reseal(path / MANIFEST_NAME, table=asdict(StoredFile(TABLE, table)))
     return open_dataset(path).reader(TRAIN)
 
 

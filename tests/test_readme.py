@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from jobs.cli import cli, find_preset
+from jobs.cli import cli
+from jobs.options import find_preset
 from schemas.config import load_config
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -3,9 +3,11 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.arrow_file import VerifiedArrowFile
-from pipeline.shards import origin_of, row_digest, rows_of, write_shard
+from pipeline.shards import origin_of, pieces, row_digest, row_digests, rows_of, write_shard
 from schemas.samples import RowArrays, RowFormat
 from tests.datasets import Content, random_rows
 
@@ -57,3 +59,39 @@ def test_a_row_digest_covers_row_and_origin():
     digests = {row_digest(row, origin), row_digest(row + 1, origin), row_digest(row, changed)}
     assert len(digests) == 3
     assert row_digest(row.astype(">u2"), origin) == row_digest(row, origin)
+
+
+@given(
+    rows=st.integers(0, 40),
+    row_tokens=st.sampled_from([1, 16, 5000]),
+    max_samples=st.integers(1, 9),
+    dtype=st.sampled_from(["uint16", "uint32"]),
+)
+def test_digests_of_many_rows_are_those_of_each_row(rows, row_tokens, max_samples, dtype):
+    row_format = RowFormat(row_tokens, max_samples, dtype, ("blank",))
+    arrays = random_rows(Content(rows=rows, row_format=row_format))
+    one_by_one = [row_digest(row, arrays.origin[:, r]) for r, row in enumerate(arrays.rows)]
+    assert row_digests(arrays).tolist() == one_by_one
+    assert (
+        row_digests(RowArrays(arrays.rows[1::2], arrays.origin[:, 1::2])).tolist()
+        == (one_by_one[1::2])
+    )
+
+
+def test_digests_are_little_endian_whatever_the_rows_are():
+    arrays = random_rows(Content(rows=3))
+    swapped = RowArrays(arrays.rows.astype(">u2"), arrays.origin.astype(">u4"))
+    assert row_digests(swapped).tobytes() == row_digests(arrays).astype("<u8").tobytes()
+
+
+@given(rows=st.integers(0, 20), size=st.integers(1, 25))
+def test_pieces_are_views_that_join_to_the_whole(rows, size):
+    arrays = random_rows(Content(rows=rows))
+    parts = list(pieces(arrays, size))
+    assert all(len(part.rows) == size for part in parts[:-1])
+    assert all(np.shares_memory(part.rows, arrays.rows) for part in parts)
+    assert sum(len(part.rows) for part in parts) == rows
+    if parts:
+        assert np.array_equal(np.concatenate([part.rows for part in parts]), arrays.rows)
+        origins = [part.origin for part in parts]
+        assert np.array_equal(np.concatenate(origins, axis=1), arrays.origin)

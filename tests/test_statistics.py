@@ -25,7 +25,7 @@ from pipeline.objectives import corrupt
 from pipeline.window_batch import WindowBatch
 from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.errors import DatasetError
-from schemas.manifest import MANIFEST_NAME
+from schemas.names import MANIFEST_NAME
 from schemas.objectives import IGNORE_INDEX
 from schemas.record import Histograms, ItemRecord, ObjectiveStatistics, TallySums
 from schemas.samples import Span, Window
@@ -129,14 +129,14 @@ BLANK = ObjectiveConfig(kind="blank")
 
 def test_the_gate_names_objective_law_and_what_to_do(tmp_path: Path) -> None:
     config = small_config()
-    check_laws(tmp_path, {"train": {"blank": sums([60, 40], [50, 50])}}, config)
+    check_laws(str(tmp_path), {"train": {"blank": sums([60, 40], [50, 50])}}, config)
     refused = {"train": {"blank": sums([600, 400], [500, 500])}}
     message = (
         r"train objective 'blank' \(blank\) does not follow its law of places: p = 1e-10 \(limit "
         r"1e-9\) and total variation 0\.1000 .*: 600 \(500\.0\), 400 \(500\.0\)\. .* delete the"
     )
     with pytest.raises(DatasetError, match=message):
-        check_laws(tmp_path, refused, config)
+        check_laws(str(tmp_path), refused, config)
 
 
 def build(corpus: Path, output: Path, config: BuildConfig, executor: str = "serial") -> None:

@@ -6,14 +6,16 @@ from pipeline import table as table_module
 from pipeline.dataset import open_dataset
 from pipeline.table import ShardTable, write_table
 from schemas.errors import CorruptDataError
-from schemas.manifest import HELDOUT, TABLE_NAME, TRAIN, FileHashes, ShardEntry
-from tests.datasets import write_dataset
+from schemas.manifest import HELDOUT, TRAIN, FileHashes, ShardEntry
+from tests.datasets import TABLE, write_dataset
 
 
 def entries(split, rows):
     hashes = FileHashes(9, "ab" * 32, (0, 4, 6, 9), (1, 2, 2**64 - 1))
     return [
-        ShardEntry(f"shards/{split}/{n}.arrow", split, 0, 1, n, count, sum(rows[:n]), hashes)
+        ShardEntry(
+            f"shards/{split}/{n}.arrow", split, "0" * 64, 0, 1, n, count, sum(rows[:n]), 7, hashes
+        )
         for n, count in enumerate(rows)
     ]
 
@@ -29,7 +31,7 @@ def dataset(tmp_path, small_blocks):
 
 
 def open_table(dataset, split=TRAIN):
-    return ShardTable(dataset.path / TABLE_NAME, dataset.manifest, split)
+    return ShardTable(dataset.path / TABLE, dataset.manifest, split)
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -61,18 +63,18 @@ def test_equal_entries_give_equal_tables(tmp_path):
 
 
 def test_any_flipped_byte_of_the_table_is_an_error_naming_it(dataset):
-    path = dataset.path / TABLE_NAME
+    path = dataset.path / TABLE
     content = path.read_bytes()
     for position in random.Random(0).sample(range(len(content)), 300):
         changed = bytearray(content)
         changed[position] ^= 1 << position % 8
         path.write_bytes(changed)
-        with pytest.raises(CorruptDataError, match=rf"{TABLE_NAME}: .* is damaged.*build"):
+        with pytest.raises(CorruptDataError, match=rf"{TABLE}: .* is damaged.*repair"):
             [list(open_table(dataset, split)) for split in (TRAIN, HELDOUT)]
 
 
 def test_a_damaged_block_spares_the_others(dataset):
-    path, hashes = dataset.path / TABLE_NAME, dataset.manifest.table
+    path, hashes = dataset.path / TABLE, dataset.manifest.table.hashes
     content = bytearray(path.read_bytes())
     content[hashes.offsets[2] - 1] ^= 1
     path.write_bytes(content)

@@ -4,29 +4,21 @@ Stands between the records and `finish.py`. docs/statistics.md says what each ke
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from pipeline.laws.goodness_of_fit import MAX_LOG10_P, MIN_TOTAL_VARIATION, Comparison, compare
 from pipeline.laws.lengths import UNIT
-from pipeline.laws.statistics import total
 from pipeline.mixing import INSTRUCTION
 from pipeline.objectives import OBJECTIVES
 from schemas.build_config import BuildConfig
 from schemas.errors import DatasetError
 from schemas.manifest import SPLITS
-from schemas.record import Counts, ItemRecord, ObjectiveStatistics, Statistics, TallySums
+from schemas.record import Counts, ObjectiveStatistics, Statistics, TallySums
 
 _SHOWN_BINS = 12
 
 
-def sum_statistics(records: Sequence[ItemRecord]) -> Statistics:
-    """Statistics over all items; the order is no matter."""
-    statistics: Statistics = total([record.statistics for record in records])
-    return statistics
-
-
-def check_laws(dataset: Path, statistics: Statistics, config: BuildConfig) -> None:
+def check_laws(dataset: str, statistics: Statistics, config: BuildConfig) -> None:
     """Raise `DatasetError` naming the first objective that does not follow its law."""
     for split, objectives in statistics.items():
         for name, found in objectives.items():

@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from pipeline.readers.formats import SUFFIXES
 from pipeline.readers.remote import is_glob, is_remote_file, is_url, list_url, opened
 from schemas.errors import InputError
-from schemas.manifest import MANIFEST_NAME, PLAN_NAME
+from schemas.names import MANIFEST_NAME, PLAN_NAME
 
 _STATE, _INFO, _SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 METADATA = (_STATE, _INFO, _SPLITS)

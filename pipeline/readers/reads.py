@@ -39,6 +39,8 @@ REASONS = {
     "damaged_arrow": "an Arrow file or stream that cannot be read to its end",
     "damaged_tar": "a tar that is truncated or has a damaged header",
     "unsafe_name": "a tar member whose name is absolute or leaves its folder",
+    "killed_worker": "a document whose processing ended the process, again and again",
+    "raised_error": "a document whose processing raised an unforeseen error",
 }
 """Every reason a `BadInput` can have, and what it means."""
 
@@ -80,7 +82,8 @@ class Document:
 class BadInput:
     """Something that is no document: `reason` is a key of `REASONS`, `detail` what was seen.
 
-    `start`, `stop`: half-open range, in the unit of `Document`.
+    `start`, `stop`: half-open range, in the unit of `Document`. `id` is the document's, empty
+    where reading came to none.
     """
 
     reason: str
@@ -89,6 +92,7 @@ class BadInput:
     stop: int
     detail: str
     excerpt: str
+    id: str = ""
 
 
 Read = Document | BadInput

@@ -1,0 +1,41 @@
+"""Commands that show: inspect, demo."""
+
+from pathlib import Path
+
+import click
+
+from jobs.console import OUT, say
+from jobs.options import find_preset, local_executor_options
+from schemas.config import load_config
+
+
+@click.command()
+@click.argument("dataset", type=Path)
+@click.option("--row", type=int, default=0, show_default=True, help="Number of the row.")
+@click.option("--split", type=click.Choice(("train", "heldout")), default="train")
+@click.option("--html", type=Path, metavar="FILE", help="Write a page for the browser instead.")
+@click.option("--tokens", is_flag=True, help="Shorten nothing: every token of long samples.")
+def inspect(dataset: Path, row: int, split: str, html: Path | None, tokens: bool) -> None:
+    """Show a row: text with its blanks, both parts, labels, positions and the attention mask."""
+    from jobs.inspect import check_page_place, read_row, write_page
+    from jobs.inspect_page import render_page
+    from jobs.inspect_terminal import render_row
+
+    if html is None:
+        OUT.print(render_row(read_row(dataset, split, row), tokens), soft_wrap=False)
+        return
+    check_page_place(html, dataset)
+    write_page(html, render_page(read_row(dataset, split, row)))
+    say(f"{html}: {split} row {row}; open it in a browser")
+
+
+@click.command()
+@click.option("--output", type=Path, default=Path("demo"), show_default=True)
+@local_executor_options
+def demo(output: Path, executor: str | None, workers: int) -> None:
+    """Everything once, on text that Python itself ships: build, train, evaluate, fill."""
+    from jobs.demo import overrides, run_demo
+    from jobs.executors.choice import default_executor
+
+    config = load_config(find_preset("tiny"), overrides())
+    run_demo(config, output, executor or default_executor(), workers)

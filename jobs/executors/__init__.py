@@ -1,0 +1,1 @@
+"""Executors run functions of work items somewhere: here, in processes, on Ray."""

@@ -1,0 +1,146 @@
+"""A connection to Ray: one of our own on loopback, or the cluster that somebody else runs.
+
+Opened by `choice.py` for `ray_tasks.py`.
+"""
+
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from schemas.errors import UserError
+
+_REACH_SECONDS = 10.0
+_OBJECT_STORE_BYTES = 100 * 2**20
+"""Ray stores what all tasks share, once; results are a few hundred bytes."""
+_MAX_TEMPORARY_CHARACTERS = 30
+"""A socket's path ends at 107 characters, of which Ray takes about seventy."""
+
+_HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+_HTTP2_SETTINGS = 4
+
+
+@contextmanager
+def own_ray(workers: int, dashboard: bool, notes: list[str]) -> Iterator[Any]:
+    """A Ray of our own with `workers` CPUs, or the one this process is already connected to.
+
+    Ours listens on loopback only, asks for a random token, keeps its files in a temporary folder,
+    writes nothing below the home, and ends with the block. Where its dashboard is goes to `notes`.
+    Yields the module `ray`.
+    """
+    ray = import_ray(_environment_of_our_own())
+    if ray.is_initialized():
+        yield ray
+        return
+    parent = tempfile.gettempdir()
+    short = parent if len(parent) <= _MAX_TEMPORARY_CHARACTERS else "/tmp"  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="bs-", dir=short, ignore_cleanup_errors=True) as folder:
+        started = ray.init(
+            "local",
+            num_cpus=workers,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            include_dashboard=dashboard,
+            dashboard_host="127.0.0.1",
+            log_to_driver=False,
+            logging_level="ERROR",
+            _node_ip_address="127.0.0.1",
+            _temp_dir=folder,
+        )
+        if dashboard:
+            notes.append(_dashboard_note(started.dashboard_url))
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def cluster_ray(address: str) -> Iterator[Any]:
+    """The Ray cluster at `address` (`host:port`, or `auto` for the one on this machine).
+
+    Its environment, authentication included, is left as it is, and the cluster goes on running.
+    `UserError` when it does not answer within ten seconds or refuses.
+    """
+    ray = import_ray({})
+    if ray.is_initialized():
+        yield ray
+        return
+    _check_reachable(address)
+    try:
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+    except (OSError, RuntimeError, ValueError, SystemExit, ray.exceptions.RayError) as error:
+        raise _no_cluster(address, f"{type(error).__name__}: {error}") from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def import_ray(environment: dict[str, str]) -> Any:
+    """The module; Ray reads its environment when it is imported, so that is completed first."""
+    for name, value in environment.items():
+        os.environ.setdefault(name, value)
+    try:
+        import ray
+    except ImportError as error:
+        raise UserError(
+            "executor 'ray' needs Ray, which is not installed; install blankstream[build] or use "
+            "--executor processes"
+        ) from error
+    return ray
+
+
+def _environment_of_our_own() -> dict[str, str]:
+    environment = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # without it servers listen on every interface
+    }
+    if "RAY_AUTH_TOKEN_PATH" not in os.environ:
+        environment["RAY_AUTH_TOKEN"] = secrets.token_hex(16)
+    return environment
+
+
+def _dashboard_note(url: str) -> str:
+    token = os.environ.get("RAY_AUTH_TOKEN", "")
+    sign_in = f"; its token is {token}" if os.environ["RAY_AUTH_MODE"] == "token" and token else ""
+    return f"Ray's dashboard: http://{url}{sign_in}"
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `UserError` unless a gRPC server answers; Ray itself would wait for minutes."""
+    if address == "auto":
+        return
+    if "://" in address:
+        raise UserError(
+            f"'{address}' is no address of a Ray cluster's own port (host:port, mostly 6379): run "
+            "the build on the cluster with `ray job submit --address ... -- blankstream build ...`"
+        )
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        raise UserError(f"'{address}': the address of a Ray cluster is host:port, or auto")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS) as server:
+            answer = _greet(server)
+    except OSError as error:
+        raise _no_cluster(address, str(error)) from error
+    if os.environ.get("RAY_USE_TLS", "0") == "0" and answer[3:4] != bytes([_HTTP2_SETTINGS]):
+        raise _no_cluster(address, "what listens there is not Ray")
+
+
+def _greet(server: socket.socket) -> bytes:
+    """Head of the first frame of an HTTP/2 server, which gRPC runs on; its fourth byte is the
+    kind."""
+    server.sendall(_HTTP2_HELLO)
+    return server.recv(9)
+
+
+def _no_cluster(address: str, reason: str) -> UserError:
+    return UserError(
+        f"no Ray cluster answers at '{address}' ({reason.splitlines()[0]}); check --address or "
+        "RAY_ADDRESS, whether the cluster runs, and RAY_AUTH_MODE and its token"
+    )

@@ -1,0 +1,89 @@
+"""Options and arguments that several commands share, and how a configuration comes from them.
+
+Stands between `cli.py`'s commands and `schemas/config.py`.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from jobs.console import say
+from schemas.config import Config, load_config, to_mapping, to_toml
+from schemas.errors import ConfigError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+PRESETS = Path(__file__).parent / "presets"
+EXECUTORS = ("serial", "processes", "ray")
+
+
+def find_preset(name: str) -> Path:
+    """File of a preset by name, or of a TOML file by path; `ConfigError` listing the presets."""
+    path = Path(name)
+    if path.suffix == ".toml":
+        return path
+    preset = PRESETS / f"{name}.toml"
+    known = sorted(file.stem for file in PRESETS.glob("*.toml"))
+    if name not in known:
+        raise ConfigError(
+            f"preset '{name}' is unknown; choose from {', '.join(known)}, or give a .toml file"
+        )
+    return preset
+
+
+def configured(command: Command) -> Command:
+    """Add --preset, --print-config and `section.key=value` arguments to a command."""
+    command = click.argument("overrides", nargs=-1, metavar="[SECTION.KEY=VALUE]...")(command)
+    command = click.option(
+        "--print-config", is_flag=True, help="Print the resulting configuration and stop."
+    )(command)
+    return click.option("--preset", default="tiny", show_default=True, help="Name or .toml file.")(
+        command
+    )
+
+
+def executor_options(command: Command) -> Command:
+    """Add --executor, --workers, --address and --dashboard to a command."""
+    command = click.option(
+        "--dashboard", is_flag=True, help="Ray's dashboard for a Ray of our own, on loopback."
+    )(command)
+    command = click.option(
+        "--address",
+        default="",
+        metavar="HOST:PORT",
+        help="Ray cluster, or auto. Default: RAY_ADDRESS, else a Ray of our own.",
+    )(command)
+    return local_executor_options(command)
+
+
+def local_executor_options(command: Command) -> Command:
+    """Add --executor and --workers to a command."""
+    command = click.option(
+        "--workers", type=click.IntRange(1), default=len(os.sched_getaffinity(0)), show_default=True
+    )(command)
+    return click.option(
+        "--executor",
+        type=click.Choice(EXECUTORS),
+        help="Default: ray where it is installed, else processes.",
+    )(command)
+
+
+def resolve(preset: str, overrides: tuple[str, ...], print_config: bool) -> Config:
+    """The configuration asked for; prints it and ends the command with --print-config."""
+    config = load_config(find_preset(preset), overrides, PRESETS)
+    if print_config:
+        say(to_toml(to_mapping(config)))
+        raise click.exceptions.Exit(0)
+    return config
+
+
+def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Overrides and inputs: what exists or is no `key=value`, so that `--input folder/*` works."""
+    is_input = [
+        "=" not in text or "://" in text.split("=")[0] or Path(text).exists() for text in arguments
+    ]
+    pairs = list(zip(arguments, is_input, strict=True))
+    return tuple(a for a, place in pairs if not place), tuple(a for a, place in pairs if place)

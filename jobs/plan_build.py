@@ -1,0 +1,210 @@
+"""inputs -> the plan of a build: a new one, the one begun before, or one that has grown.
+
+Stands between the command line and the executors. Inputs are cut into tables in a temporary
+folder; the data set's folder is not touched before the plan is complete.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from jobs.recipe import check_recipe, make_recipe
+from pipeline.finish import last_manifest
+from pipeline.inputs import Inputs
+from pipeline.plan_tables import PlanReader
+from pipeline.planning import check_planned, cut_inputs, new_inputs
+from pipeline.stores.local import LocalStore
+from pipeline.stores.store import Store
+from schemas.build_config import BuildConfig
+from schemas.errors import DatasetError, InputError
+from schemas.manifest import Manifest
+from schemas.names import PLAN_NAME, SPLITTER_NAME, STATUS_NAME, TOKENIZER_FOLDER, plan_name
+from schemas.plan import NewSlices, Plan, WorkItem
+from schemas.storage import TEMPORARY_MARK
+
+_SHOWN = 3
+
+
+class Notes(Protocol):
+    """Is told how planning goes; part of every `BuildWatcher`."""
+
+    def stage(self, text: str) -> None:
+        """A stage without items begins."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+
+
+@dataclass(frozen=True)
+class PlannedBuild:
+    """What a build will do: the items of `reader.plan`, on top of what `finished` describes."""
+
+    reader: PlanReader
+    inputs: Inputs
+    finished: Manifest | None
+
+    @property
+    def version(self) -> int:
+        """Version of the data set that this plan makes."""
+        if self.finished is None:
+            return 0
+        is_same = self.finished.plan_digest == self.reader.plan.digest
+        return self.finished.version + (not is_same)
+
+
+@contextmanager
+def planned_build(
+    config: BuildConfig, inputs: Inputs, store: Store, notes: Notes
+) -> Iterator[PlannedBuild]:
+    """The plan that `inputs` and `config` ask for, kept in `store` as the one begun last.
+
+    An unfinished growth goes on where its inputs are given again, else it is left. Raises
+    `UserError`, with nothing written, for what cannot be planned.
+    """
+    finished = last_manifest(store)
+    with ExitStack() as stack:
+        scratch = LocalStore(Path(stack.enter_context(_temporary_folder())))
+        old = _base(store, finished, inputs, config)
+        notes.stage("Reading and hashing the inputs")
+        if old is None:
+            new = cut_inputs(scratch, inputs.files, config, 0)
+            notes.stage("Training the splitter and the tokenizer")
+            plan = _first_plan(config, inputs, (scratch, store), new)
+        else:
+            check_recipe(old, config, store)
+            plan = _grown(old, config, inputs, (scratch, store))
+        _publish(scratch, store)
+        if plan != old or store.size(plan_name(plan.digest)) is None:
+            store.replace(plan_name(plan.digest), plan.to_json().encode())
+        if old is None or plan != read_plan(store):
+            store.replace(PLAN_NAME, plan.to_json().encode())
+        reader = stack.enter_context(PlanReader(store, plan))
+        yield PlannedBuild(reader, inputs, finished)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="blankstream-") as name:
+        yield name
+
+
+def _base(
+    store: Store, finished: Manifest | None, inputs: Inputs, config: BuildConfig
+) -> Plan | None:
+    """The plan to go on with: the one begun last, or the finished one; None in a new folder."""
+    begun = read_plan(store)
+    if finished is None or begun is None:
+        return begun
+    done = read_plan(store, plan_name(finished.plan_digest))
+    if done is None:
+        raise DatasetError(
+            f"{store.where(plan_name(finished.plan_digest))}: missing; restore the file from a "
+            "copy, or build into another folder"
+        )
+    count = len(done.generations)
+    if begun.generations[:count] != done.generations or config.passes < begun.passes:
+        return done
+    added = Plan(begun.recipe, begun.generations[count:])
+    with PlanReader(store, added) as reader:
+        is_asked_for = all(file.path in inputs.files for file in reader.inputs())
+    return begun if is_asked_for else done
+
+
+def _first_plan(
+    config: BuildConfig, inputs: Inputs, stores: tuple[Store, Store], new: NewSlices | None
+) -> Plan:
+    scratch, store = stores
+    with PlanReader(scratch, Plan({}).grow(new, config.passes)) as reader:
+        ranges = (part for one in reader.slices() for part in one.ranges)
+        recipe = make_recipe(config, inputs, ranges, store)
+    return Plan(recipe).grow(new, config.passes)
+
+
+def _grown(old: Plan, config: BuildConfig, inputs: Inputs, stores: tuple[Store, Store]) -> Plan:
+    scratch, store = stores
+    with PlanReader(store, old) as reader:
+        added = new_inputs(reader, inputs)
+        new = cut_inputs(scratch, added, config, old.num_slices) if added else None
+        plan = old.grow(new, config.passes)
+        if plan.passes > old.passes:
+            _check_given((file.path for file in reader.inputs()), inputs)
+        if plan != old:
+            check_planned(reader, inputs)
+    return plan
+
+
+def _publish(scratch: LocalStore, store: Store) -> None:
+    """Copy the tables of new slices into the data set; their names hold their hashes."""
+    for name, size in scratch.files("plan").items():
+        if store.size(name) != size:
+            with scratch.local(name) as path, store.draft("plan") as draft:
+                draft.path.write_bytes(path.read_bytes())
+                draft.commit(name)
+
+
+def read_plan(store: Store, name: str = PLAN_NAME) -> Plan | None:
+    """The plan under `name`; None when there is none. `DatasetError` for a damaged one."""
+    try:
+        text = store.read(name).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return None
+    return Plan.from_json(text, store.where(name))
+
+
+def check_place(store: Store) -> None:
+    """Raise `DatasetError` where no data set can be made: a file, no permission, other files."""
+    if isinstance(store, LocalStore):
+        _check_folder(store.folder)
+    if store.size(PLAN_NAME) is not None:
+        return
+    ours = {TOKENIZER_FOLDER, SPLITTER_NAME, STATUS_NAME, "plan"}
+    others = sorted(
+        name.split("/")[0]
+        for name, _ in store.every_file()
+        if name.split("/")[0].split(TEMPORARY_MARK)[0] not in ours
+    )
+    if others:
+        raise DatasetError(
+            f"{store.place}: holds no {PLAN_NAME} but other files ({others[0]}, ...); give a new "
+            "or empty folder as --output"
+        )
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        place = next(
+            path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
+        )
+    except OSError as error:
+        raise DatasetError(f"{folder}: cannot be a folder ({error.strerror})") from error
+    if place == folder.absolute() and not place.is_dir():
+        raise DatasetError(f"{folder}: is a file; give a folder as --output")
+    if not place.is_dir():
+        raise DatasetError(f"{folder}: {place} is a file; give another --output")
+    if not os.access(place, os.W_OK):
+        raise DatasetError(f"{folder}: no permission to write in {place}; give another --output")
+
+
+def check_sources(items: Iterable[WorkItem], inputs: Inputs) -> int:
+    """The number of the unfinished `items`; `InputError` when one needs an input not given."""
+    needed: set[str] = set()
+    count = 0
+    for item in items:
+        count += 1
+        needed.update(part.path for part in item.slice.ranges)
+    _check_given(needed, inputs)
+    return count
+
+
+def _check_given(needed: Iterable[str], inputs: Inputs) -> None:
+    missing = sorted(name for name in needed if name not in inputs.files)
+    if missing:
+        shown = f"{', '.join(missing[:_SHOWN])}{', ...' if len(missing) > _SHOWN else ''}"
+        raise InputError(
+            f"unfinished work items need inputs that were not given: {len(missing)} ({shown}); "
+            "add them to --input"
+        )

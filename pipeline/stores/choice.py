@@ -1,0 +1,49 @@
+"""Place -> store: what a build, a reader or a check of a data set opens first.
+
+Stands above both kinds of store and is the only module that knows both.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pipeline.readers.remote import is_url
+from pipeline.stores.local import LocalStore
+from pipeline.stores.objects import ObjectStore
+from pipeline.stores.store import Store
+from schemas.errors import DatasetError
+
+
+def open_store(place: str | Path) -> Store:
+    """The store at a local path or behind a URL; nothing needs to be there, nothing is made.
+
+    `file://` stands for a local path. Raises `DatasetError` for a URL of no known kind, or whose
+    package is not installed.
+    """
+    if not is_url(place):
+        return LocalStore(Path(place))
+    url = str(place)
+    parts = urlsplit(url)
+    if parts.scheme.lower() != "file":
+        return ObjectStore(url)
+    if parts.netloc not in ("", "localhost") or not parts.path:
+        raise DatasetError(f"{url}: a local folder is given as file:///folder, or as its path")
+    return LocalStore(Path(unquote(parts.path)))
+
+
+@contextmanager
+def local_folder(store: Store, prefix: str) -> Iterator[Path]:
+    """The folder `prefix` of a data set on a local disk: itself, or a copy of the files directly
+    in it that goes with the context. `FileNotFoundError` when it holds no file."""
+    files = store.files(prefix)
+    if not files:
+        raise FileNotFoundError(f"{store.where(prefix)}: no such folder, or no file in it")
+    if isinstance(store, LocalStore):
+        yield store.folder / prefix
+        return
+    with tempfile.TemporaryDirectory(prefix="blankstream-") as name:
+        for file in files:
+            (Path(name) / file.rpartition("/")[2]).write_bytes(store.read(file))
+        yield Path(name)

@@ -1,0 +1,164 @@
+import errno
+import hashlib
+import itertools
+import os
+from dataclasses import replace
+
+import pytest
+import xxhash
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.verified_file import VerifiedFile
+from schemas.errors import BlankstreamError, CorruptDataError
+from schemas.manifest import FileHashes
+from tests.datasets import overwrite
+
+REMEDY = "build it again"
+CONTENT = bytes(range(60))
+OFFSETS = (0, 4, 40, 50, 60)
+
+
+def hashes_of(content, offsets=OFFSETS):
+    xxh3 = [xxhash.xxh3_64_intdigest(content[a:b]) for a, b in itertools.pairwise(offsets)]
+    return FileHashes(len(content), hashlib.sha256(content).hexdigest(), offsets, tuple(xxh3))
+
+
+@pytest.fixture
+def written(tmp_path):
+    path = tmp_path / "numbers.bin"
+    path.write_bytes(CONTENT)
+    return path, hashes_of(CONTENT)
+
+
+def read_all(path, hashes):
+    file = VerifiedFile(path, hashes, REMEDY)
+    return [file.region(index).to_pybytes() for index in range(file.num_batches)]
+
+
+def test_batches_are_what_lies_between_header_and_footer(written):
+    assert read_all(*written) == [CONTENT[4:40], CONTENT[40:50]]
+    assert VerifiedFile(*written, REMEDY).header().to_pybytes() == CONTENT[:4]
+
+
+def test_any_flipped_bit_is_an_error_naming_file_region_and_hashes(written):
+    path, hashes = written
+    names = ["header", "record batch 0", "record batch 1", "footer"]
+    for position, bit in itertools.product(range(len(CONTENT)), range(8)):
+        overwrite(path, position, bytes([CONTENT[position] ^ 1 << bit]))
+        region = sum(edge <= position for edge in OFFSETS) - 1
+        start, stop, expected = *OFFSETS[region : region + 2], hashes.xxh3[region]
+        message = (
+            rf"numbers\.bin: {names[region]} \(bytes {start}\.\.{stop}\) is damaged: expected "
+            rf"xxh3 {expected:016x}, found [0-9a-f]{{16}}; build it again"
+        )
+        with pytest.raises(CorruptDataError, match=message):
+            read_all(path, hashes)
+        overwrite(path, position, CONTENT[position : position + 1])
+    assert len(read_all(path, hashes)) == 2
+
+
+@given(size=st.integers(0, 80).filter(lambda size: size != len(CONTENT)))
+def test_another_size_is_an_error_naming_both(tmp_path_factory, size):
+    path = tmp_path_factory.mktemp("size") / "numbers.bin"
+    path.write_bytes((CONTENT * 2)[:size])
+    with pytest.raises(CorruptDataError, match=f"{size} bytes long, expected 60"):
+        VerifiedFile(path, hashes_of(CONTENT), REMEDY)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"offsets": (0, 4, 70, 50, 60)},
+        {"offsets": (0, 4, 40, 50, 59)},
+        {"offsets": (-4, 4, 40, 50, 60)},
+        {"offsets": (0, 4, 50, 60)},
+        {"offsets": (), "xxh3": ()},
+        {"offsets": (0, 60), "xxh3": (1,)},
+        {"offsets": (0, 0, 0), "xxh3": (1, 2), "bytes": 0},
+    ],
+)
+def test_offsets_that_do_not_cover_the_file_are_refused(written, changes):
+    path, hashes = written
+    with pytest.raises(CorruptDataError, match=r"do not cover \d+ bytes; build it again"):
+        VerifiedFile(path, replace(hashes, **changes), REMEDY)
+
+
+def test_a_missing_file_is_an_error_naming_it(written):
+    path, hashes = written
+    path.unlink()
+    with pytest.raises(CorruptDataError, match=r"numbers\.bin: cannot be opened \(No such file"):
+        VerifiedFile(path, hashes, REMEDY)
+
+
+def test_too_many_open_files_do_not_blame_the_file(written, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(BlankstreamError, match="the file is not to blame: raise the limit"):
+        VerifiedFile(*written, REMEDY)
+
+
+def test_recheck_holds_while_nothing_changes(written):
+    file = VerifiedFile(*written, REMEDY)
+    assert file.recheck()
+    assert file.version == 1
+
+
+def test_bytes_changed_in_place_are_found_by_the_next_touch(written):
+    path, hashes = written
+    file = VerifiedFile(path, hashes, REMEDY)
+    file.region(0)
+    overwrite(path, 39, b"\xff")
+    assert not file.recheck()
+    with pytest.raises(CorruptDataError, match="record batch 0"):
+        file.region(0)
+    assert file.region(1).size == 10
+
+
+def test_an_unverified_batch_of_a_shrunk_file_is_an_error(written):
+    path, hashes = written
+    file = VerifiedFile(path, hashes, REMEDY)
+    os.truncate(path, 30)
+    with pytest.raises(CorruptDataError, match="30 bytes long"):
+        file.region(1)
+    with pytest.raises(CorruptDataError, match="30 bytes long"):
+        file.recheck()
+
+
+def test_a_repaired_file_can_be_read_on(written):
+    path, hashes = written
+    file = VerifiedFile(path, hashes, REMEDY)
+    path.unlink()
+    with pytest.raises(CorruptDataError):
+        file.recheck()
+    path.write_bytes(CONTENT)
+    assert not file.recheck()
+    assert file.region(1).size == 10
+
+
+def test_an_unchanged_file_is_not_hashed_again_after_closing(written, monkeypatch):
+    file = VerifiedFile(*written, REMEDY)
+    file.region(0)
+    file.close()
+    monkeypatch.setattr(file, "_verify", lambda region: pytest.fail(f"hashed {region} again"))
+    assert file.recheck()
+    assert file.region(0).size == 36
+
+
+def test_a_changed_file_is_verified_again_after_closing(written):
+    path, hashes = written
+    file = VerifiedFile(path, hashes, REMEDY)
+    file.region(0)
+    file.close()
+    overwrite(path, 39, b"\xff")
+    with pytest.raises(CorruptDataError, match="record batch 0"):
+        file.region(0)
+
+
+def test_bytes_outlive_the_closed_file(written):
+    file = VerifiedFile(*written, REMEDY)
+    region = file.region(0)
+    file.close()
+    assert region.to_pybytes() == CONTENT[4:40]
