@@ -4,6 +4,8 @@ The driver holds no state of its own: everything it needs to go on after a crash
 set's folder. Several drivers may build the same data set at once: they write the same files.
 """
 
+import errno
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +34,7 @@ from pipeline.stores.store import Store
 from pipeline.survey import Survey
 from schemas.build_config import BuildConfig
 from schemas.card_config import CardInfo
-from schemas.errors import DatasetError
+from schemas.errors import BlankstreamError, DatasetError
 from schemas.manifest import SPLITS, Manifest
 from schemas.plan import Plan, WorkItem
 from schemas.samples import ORIGIN_COLUMNS, row_format_of
@@ -41,6 +43,15 @@ _ROUNDS = 3
 """How often what is found lost at the end is built again."""
 _BASE_MEMORY_BYTES = 450_000_000
 """A worker beside its rows: libraries, tokenizer, a batch of documents (docs/benchmarks.md)."""
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free space on that disk",
+    errno.EDQUOT: "free space within the quota",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable",
+    errno.EPERM: "make it writable",
+}
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,10 @@ class _Build:
         """Build what is not built, then describe the data set as a whole."""
         try:
             manifest = self._run()
+        except OSError as error:
+            explained = _explained(self._store.place, error)
+            self._status.finish(str(explained))
+            raise explained from error
         except BaseException as error:
             self._status.finish(str(error) or type(error).__name__)
             raise
@@ -176,9 +191,21 @@ class _Build:
         self._watcher.stage("Writing the shard table and the manifest")
         ratio, version = self._request.config.max_bad_ratio, self._planned.version
         manifest = make_manifest(self._store, self._reader, survey, version, ratio)
-        write_pages(self._store, self._reader, manifest, self._request.config, self._request.card)
+        said = (self._request.config, self._request.card)
+        write_pages(self._store, self._reader, survey, manifest, said)
         commit_manifest(self._store, self._reader.plan, manifest)
         return manifest
+
+
+def _explained(place: str, error: OSError) -> BlankstreamError:
+    """What a disk says, with what to do; `str(error)` may come without a file's name."""
+    remedy = _REMEDIES.get(error.errno or 0, "look at the disk")
+    what = os.strerror(error.errno) if error.errno else str(error)
+    name = f" {error.filename}" if error.filename else ""
+    return BlankstreamError(
+        f"{place}: cannot be written ({what}{name}); what was finished stays: {remedy}, and run "
+        "the same command again"
+    )
 
 
 def _status_seconds(store: Store) -> float:

@@ -20,8 +20,6 @@ from jobs.worker_table import worker_table
 
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#8c9eff", "#d55e00", "#cc79a7")
 _LEAST_TABLE_LINES = 3
-_FIRM_SPACE = "\u00a0"
-"""Where a line is not broken."""
 
 
 class BuildScreen:
@@ -78,12 +76,7 @@ def stage_picture(state: BuildState) -> RenderableType:
     shares = stage_shares(state)
     if not shares:
         return Text("Time by stage: no item finished yet", "dim")
-    legend = Text(no_wrap=False)
-    for number, (name, share) in enumerate(shares.items()):
-        legend.append(f" {number + 1} ".replace(" ", _FIRM_SPACE), _style(number))
-        legend.append(f" {name} {share:.0%}".replace(" ", _FIRM_SPACE))
-        legend.append("  ")
-    return Group(_StackedBar(list(shares.values())), legend)
+    return Group(_StackedBar(list(shares.values())), _Legend(shares))
 
 
 def stage_shares(state: BuildState) -> dict[str, float]:
@@ -107,6 +100,23 @@ class _StackedBar:
             text = label.ljust(cells, fill or label)[:cells]
             yield Segment(text, _style(number))
         yield Segment.line()
+
+
+class _Legend:
+    """Number, name and share of each stage, none of them broken at a line's end."""
+
+    def __init__(self, shares: dict[str, float]) -> None:
+        self._shares = shares
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        line = _line("")
+        for number, (name, share) in enumerate(self._shares.items()):
+            entry = Text.assemble((f" {number + 1} ", _style(number)), f" {name} {share:.0%}  ")
+            if line and len(line) + len(entry) - 2 > options.max_width:
+                yield line
+                line = _line("")
+            line += entry
+        yield line
 
 
 def split_cells(shares: list[float], width: int) -> list[int]:

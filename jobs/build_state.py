@@ -28,8 +28,9 @@ class BuildState:
     """Counted since this driver began to build; `total` and `before` count items of the plan.
 
     `stage_seconds` are seconds of workers by stage (`ItemResult.seconds`), `source_bytes` bytes of
-    input as stored, `total_source_bytes` those of all items of the plan, 0 where not known. `retries` are items that were started again, `excluded` documents that killed a
-    worker or failed it, `bad` other input that could not be used. Times are of `time.monotonic`.
+    input as stored, `total_source_bytes` those of all items of the plan, 0 where not known.
+    `retries` are items that were started again, `excluded` documents that killed a worker or failed
+    it, `bad` other input that could not be used. Times are of `time.monotonic`.
     """
 
     total: int = 0

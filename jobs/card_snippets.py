@@ -56,7 +56,6 @@ def reading(manifest: Manifest) -> str:
     """Code that reads this data set, verified and shuffled, or with other libraries."""
     is_tar = manifest.shard_format == "tar"
     library, other = ("WebDataset", _WEBDATASET) if is_tar else ("Arrow", _ARROW)
-    stream = (
-        "" if is_tar else f"Verified, shuffled and resumable:\n\n{block(_PYTHON, 'python')}\n\n"
-    )
+    verified = f"Verified, shuffled and resumable:\n\n{block(_PYTHON, 'python')}\n\n"
+    stream = verified if manifest.shard_format == "arrow" else ""
     return f"{stream}With {library} alone, unverified:\n\n{block(other, 'python')}"

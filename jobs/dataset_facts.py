@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from pipeline.stores.store import Store
 from schemas.errors import DatasetError
+from schemas.manifest import SPLITS
 from schemas.names import MANIFEST_NAME, PLAN_NAME
 from schemas.sealed import unseal
 
@@ -59,7 +60,11 @@ def _read(store: Store, name: str, parse: Callable[[dict[str, Any], str], T]) ->
     return unseal(text, store.where(name), remedy, lambda content: parse(content, digest))
 
 
+def _plan_facts(content: dict[str, Any], digest: str) -> PlanFacts:
+    return PlanFacts(len(content["generations"]), digest)
+
+
 def _finished_facts(content: dict[str, Any], digest: str) -> FinishedFacts:
-    rows = {str(split): int(count) for split, count in content["rows"].items()}
+    rows = {split: int(content["rows"][split]) for split in SPLITS}
     digests = str(content["content_digest"]), str(content["plan_digest"])
     return FinishedFacts(*digests, int(content["version"]), rows)

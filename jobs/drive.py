@@ -41,7 +41,7 @@ def drive(
     work: Work,
     state: BuildState,
     on_change: Callable[[], None],
-    limits: Limits = Limits(),  # noqa: B008
+    limits: Limits,
 ) -> None:
     """Build every item exactly once; `state` counts, and `on_change` is called when it changed.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from jobs.build import BuildRequest, BuildWatcher, worker_memory_bytes
 from jobs.build_sample import Pending, Sample, build_sample, forecast
 from jobs.estimate import Estimate, Growth
+from jobs.estimate import render_estimate as render_estimate
 from jobs.executors.choice import admitted_workers
 from jobs.executors.executor import ExecutorOptions
 from jobs.executors.memory import available_memory

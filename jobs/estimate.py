@@ -115,14 +115,15 @@ def _forecast_lines(estimate: Estimate, found: Forecast) -> list[str]:
     if not found.is_exact:
         rows, size = {split: _rounded(count) for split, count in rows.items()}, _rounded(size)
     per_hour = _HOUR_SECONDS / found.worker_seconds
+    hourly_bytes = _rounded(estimate.pending_bytes * per_hour)
+    hourly_rows = _rounded(sum(found.rows.values()) * per_hour)
     lines = [
         f"  rows: {about}{rows[TRAIN]:,} training, {about}{rows[HELDOUT]:,} held-out",
         f"  on disk: {about}{decimal(size)} of shards, documents and records{free}",
         f"  time: about {duration(found.seconds)} with --executor {estimate.executor} and "
         f"{_counted(estimate.workers, 'worker', 'workers')}, about "
         f"{duration(found.worker_seconds)} of one worker",
-        f"  per worker-hour: about {decimal(_rounded(estimate.pending_bytes * per_hour))} of input, "
-        f"{_rounded(sum(found.rows.values()) * per_hour):,} rows",
+        f"  per worker-hour: about {decimal(hourly_bytes)} of input, {hourly_rows:,} rows",
         f"  not in the time: reading and hashing the inputs, splitter and tokenizer, which took "
         f"{duration(estimate.planning_seconds)} here; starting workers; the manifest",
         _sample_line(estimate, found),

@@ -24,7 +24,7 @@ def plain(text: str) -> str:
 
 def paragraphs(text: str) -> str:
     """As `plain`, with the paragraphs of `text`, which blank lines part."""
-    parts = re.split(r"\n\s*\n", clean(text).replace("\r\n", "\n"))
+    parts = re.split(r"\n\s*\n", clean(text))
     return "\n\n".join(filter(None, map(plain, parts)))
 
 
@@ -60,7 +60,7 @@ def yaml_text(text: str) -> str:
 
 def clean(text: str) -> str:
     """`text` with everything that acts on a terminal named, and no character that is none."""
-    return _NO_CHARACTER.sub("\ufffd", visible(text))
+    return _NO_CHARACTER.sub("\ufffd", visible(text.replace("\r\n", "\n")))
 
 
 def _longest_run(text: str) -> int:

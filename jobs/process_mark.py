@@ -1,5 +1,6 @@
 """Telling a process from a later one of the same number. Used by the status of a build."""
 
+import os
 from pathlib import Path
 
 
@@ -15,3 +16,16 @@ def process_mark(pid: int) -> str:
         return "" if state in (b"Z", b"X") else f"{boot}/{pid}/{int(others[18])}"
     except (OSError, ValueError, IndexError):
         return ""
+
+
+def is_alive(pid: int, mark: str) -> bool:
+    """Whether the process `pid` of this machine is there; `mark` is its `process_mark` if known."""
+    if mark:
+        return process_mark(pid) == mark
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True

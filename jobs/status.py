@@ -5,7 +5,6 @@ what the last driver said.
 """
 
 import json
-import os
 import socket
 import time
 from collections.abc import Callable
@@ -14,10 +13,10 @@ from typing import Literal
 
 from jobs.build_lines import duration
 from jobs.dataset_facts import FinishedFacts, read_finished_facts, read_plan_facts
-from jobs.process_mark import process_mark
+from jobs.process_mark import is_alive
 from jobs.status_file import BuildStatus
 from pipeline.stores.store import Store
-from schemas.errors import DatasetError
+from schemas.errors import BlankstreamError, DatasetError
 from schemas.names import (
     MANIFEST_NAME,
     PLAN_NAME,
@@ -53,7 +52,7 @@ class DatasetStatus:
 
     def to_json(self) -> str:
         """For programs; keys stay as they are, more may come."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False)
+        return json.dumps(asdict(self), indent=1)
 
 
 def read_status(store: Store, count_records: Callable[[], tuple[int, int]]) -> DatasetStatus:
@@ -85,7 +84,7 @@ def read_status(store: Store, count_records: Callable[[], tuple[int, int]]) -> D
 def _read_driver(store: Store) -> BuildStatus | None:
     try:
         return BuildStatus.from_json(store.read(STATUS_NAME).decode("utf-8", "replace"))
-    except OSError:
+    except (OSError, BlankstreamError):
         return None
 
 
@@ -100,22 +99,9 @@ def _state(driver: BuildStatus | None, age: float) -> State:
     is_late = age > max(_LATE_SECONDS, _LATE_WRITES * driver.every_seconds)
     if driver.host != socket.gethostname():
         return "stopped" if is_late else "running"
-    if not _is_alive(driver):
+    if not is_alive(driver.pid, driver.process):
         return "stopped"
     return "silent" if is_late else "running"
-
-
-def _is_alive(driver: BuildStatus) -> bool:
-    """Its process is there, and is not another one of the same number."""
-    if driver.process:
-        return process_mark(driver.pid) == driver.process
-    try:
-        os.kill(driver.pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def render_status(status: DatasetStatus) -> str:
@@ -173,11 +159,11 @@ def _driver_lines(status: DatasetStatus, driver: BuildStatus) -> list[str]:
 def _worker_lines(driver: BuildStatus) -> list[str]:
     lines = []
     for worker in driver.workers[:_SHOWN_WORKERS]:
-        item = f", at {worker['item']} for {duration(worker['item_seconds'])}"
+        item = f", at {worker.item} for {duration(worker.item_seconds)}"
         lines.append(
-            f"    {worker['name']}: {worker['items']:,} items, "
-            f"{worker['rows_per_second']:,.0f} rows/s, {worker['busy']:.0%} busy"
-            f"{item if worker['item'] else ''}"
+            f"    {worker.name}: {worker.items:,} items, "
+            f"{worker.rows_per_second:,.0f} rows/s, {worker.busy:.0%} busy"
+            f"{item if worker.item else ''}"
         )
     more = len(driver.workers) - _SHOWN_WORKERS
     return lines + ([f"    and {more:,} more workers"] if more > 0 else [])

@@ -5,20 +5,21 @@ Written by the driver, read by `status.py`. It is no part of the data set: nothi
 """
 
 import json
+import math
 import os
 import socket
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from typing import Any, Self
+from typing import Self
 
 from jobs.build_speed import BuildSpeed
 from jobs.build_state import BuildState, WorkerState
 from jobs.process_mark import process_mark
 from jobs.worker_table import busy_share, rows_per_second
 from pipeline.stores.store import Store
+from schemas.config import parse_config
 from schemas.errors import BlankstreamError
 from schemas.names import STATUS_NAME
 
@@ -42,12 +43,28 @@ _COUNTERS = (
 
 
 @dataclass(frozen=True)
+class WorkerStatus:
+    """One worker; `item` is what it is building, for `item_seconds`, empty when it is idle or not
+    known. `rows_per_second` is while it works, `busy` the part (0..1) of the time in which it did.
+    """
+
+    name: str
+    item: str
+    item_seconds: float
+    items: int
+    rows: int
+    rows_per_second: float
+    busy: float
+    deaths: int
+
+
+@dataclass(frozen=True)
 class BuildStatus:
     """One moment of a driver. `started` and `updated` are unix times, `every_seconds` how often it
     writes; `process` tells its process from a later one of the same `pid`, empty where unknown.
 
-    `counters` are those of `BuildState`; `workers` have name, item, seconds at it, items, rows,
-    rows per second, busy share and deaths. `error` is why it ended, empty while it runs.
+    `counters` are those of `BuildState`, `stage_seconds` the workers' by stage; `seconds_left` is
+    None while nothing can be said. `error` is why the driver ended, empty while it runs.
     """
 
     pid: int
@@ -60,11 +77,11 @@ class BuildStatus:
     executor: str
     message: str
     error: str
-    counters: Mapping[str, int]
+    counters: dict[str, int]
+    stage_seconds: dict[str, float]
     rows_per_second: float
-    seconds_left: float | None
-    stage_seconds: Mapping[str, float]
-    workers: tuple[Mapping[str, Any], ...]
+    seconds_left: float | None = None
+    workers: tuple[WorkerStatus, ...] = ()
 
     def to_json(self) -> str:
         """Inverse of `from_json`."""
@@ -78,30 +95,16 @@ class BuildStatus:
             content = json.loads(text)
             if content.pop("version") != STATUS_VERSION:
                 return None
-            return cls(**{name: _checked(content[name], *kinds) for name, kinds in _KINDS.items()})
-        except (ValueError, KeyError, TypeError, AttributeError):
+            left, workers = content.pop("seconds_left"), content.pop("workers")
+            if left is not None and not math.isfinite(left):
+                return None
+            return replace(
+                parse_config(cls, content, STATUS_NAME),
+                seconds_left=left,
+                workers=tuple(parse_config(WorkerStatus, one, STATUS_NAME) for one in workers),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             return None
-
-
-_NUMBER, _OPTIONAL = (int, float), (int, float, type(None))
-_KINDS: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(("host", "process", "release", "executor", "message", "error"), (str,)),
-    **dict.fromkeys(("started", "updated", "every_seconds", "rows_per_second"), _NUMBER),
-    **dict.fromkeys(("counters", "stage_seconds"), (dict,)),
-    "pid": (int,),
-    "seconds_left": _OPTIONAL,
-    "workers": (list,),
-}
-
-
-def _checked(value: Any, *kinds: type) -> Any:
-    """`value` itself; `TypeError` for another kind. Numbers and texts in it are checked as well."""
-    if not isinstance(value, kinds):
-        raise TypeError(value)
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inner:
-        _checked(one, dict if isinstance(value, list) else str, int, float)
-    return tuple(value) if isinstance(value, list) else value
 
 
 class StatusWriter:
@@ -159,14 +162,14 @@ class StatusWriter:
         )
 
 
-def _worker(worker: WorkerState, state: BuildState, now: float) -> dict[str, Any]:
-    return {
-        "name": worker.name,
-        "item": worker.item,
-        "item_seconds": round(max(0.0, now - worker.since), 3) if worker.item else 0.0,
-        "items": worker.items,
-        "rows": worker.rows,
-        "rows_per_second": round(rows_per_second(worker), 3),
-        "busy": round(busy_share(worker, state, now), 4),
-        "deaths": worker.deaths,
-    }
+def _worker(worker: WorkerState, state: BuildState, now: float) -> WorkerStatus:
+    return WorkerStatus(
+        name=worker.name,
+        item=worker.item,
+        item_seconds=round(max(0.0, now - worker.since), 3) if worker.item else 0.0,
+        items=worker.items,
+        rows=worker.rows,
+        rows_per_second=round(rows_per_second(worker), 3),
+        busy=round(busy_share(worker, state, now), 4),
+        deaths=worker.deaths,
+    )

@@ -20,6 +20,8 @@ from schemas.names import MANIFEST_NAME
 from schemas.samples import RowFormat
 
 _MAX_WEIGHT = 1e12
+MAPPED_FORMAT = "arrow"
+"""The shard format whose rows lie in the file as they are."""
 MAX_OPEN_FILES = 256
 """Shards mapped at once by one reader; each takes one file descriptor."""
 
@@ -46,7 +48,16 @@ class Dataset:
         return self.manifest.rows[_checked(split)]
 
     def reader(self, split: str, max_open_files: int = MAX_OPEN_FILES) -> RowReader:
-        """A new reader of `split`, with its own memory of what was verified."""
+        """A new reader of `split`, with its own memory of what was verified.
+
+        `DatasetError` for shards that cannot be mapped.
+        """
+        if self.manifest.shard_format != MAPPED_FORMAT:
+            raise DatasetError(
+                f"{self.path}: its shards are '{self.manifest.shard_format}', only "
+                f"'{MAPPED_FORMAT}' is streamed; build with build.shard_format={MAPPED_FORMAT}, "
+                "or read the tars with webdataset"
+            )
         table = ShardTable(
             checked_path(self.path, self.manifest.table.path), self.manifest, _checked(split)
         )

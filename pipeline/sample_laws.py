@@ -3,13 +3,12 @@
 Reads a sample's window and spans back, asks their laws, and assembles the sample again: it must be
 equal number for number, which proves labels, positions and boundaries at once.
 
-With the keys of the documents nothing drawn is free. Without them these are not known and are held
-to what could have been drawn: which inputs of part B are noise; which spans in place are masks,
-random tokens or as they were; the offset of random positions; the choice of spans, for which the
-rule of the objective is asked alone. Damage of one number that is not seen, even so:
+With the keys of the documents nothing drawn is free but the spans of a document's first window and
+of sentences. Without them noise, the replacement of spans in place, the offset of random positions
+and all spans are held to what could have been drawn. Damage of one number that is not seen:
 
 - a kept token that is another ordinary one, and the label of a hidden one that is no input too (in
-  place, or behind noise): only the document knows;
+  place, under noise, or the last of a window without eos): only the document knows;
 - an objective of the same form and mask token whose rule the spans keep as well;
 - in place, a span that begins or ends elsewhere where the tokens there are no masks; with keys only
   in the first window of a document, whose prompt a sample does not tell;
@@ -65,8 +64,7 @@ class Checked:
 class SampleLaws:
     """The laws of one recipe; `rules` are those of its objectives by name, in the order of names.
 
-    Pure functions of the rows; memory is bounded by `STEP_TOKENS` beside what a pass over all
-    numbers of the rows takes.
+    Pure functions of the rows; memory is a small multiple of theirs.
     """
 
     config: BuildConfig

@@ -1,7 +1,7 @@
 """Spans read back from samples, and the laws of their objective.
 
-Used by `sample_laws.py`. Two things are not in a sample: how long the prompt is, and where sentences
-end. The laws are asked as far as they can be answered without.
+Used by `sample_laws.py`. Two things are not in a sample: how long the prompt is, and where
+sentences end. The laws are asked as far as they can be answered without.
 """
 
 from dataclasses import replace
@@ -28,8 +28,8 @@ def check_spans(windows: WindowBatch, spans: SpanBatch, rules: Rules, shuffle: b
     return (
         holds,
         lambda i: (
-            f"spans {_pairs(spans, i)} of a window of {windows.sizes[i]} tokens: expected what the rule "
-            f"of {rules.objective.kind!r} allows"
+            f"spans {_pairs(spans, i)} of a window of {windows.sizes[i]} tokens: expected what "
+            f"the rule of {rules.objective.kind!r} allows"
         ),
     )
 

@@ -5,10 +5,7 @@ their content or the id of their item, so that a late worker of another build ca
 what a record points to. A folder holds the files of a thousand slices.
 """
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from schemas.plan import WorkItem
+from typing import Protocol
 
 MANIFEST_NAME = "manifest.json"
 PLAN_NAME = "plan.json"
@@ -23,6 +20,26 @@ RECORDS, SHARDS, QUARANTINE = "records", "shards", "quarantine"
 
 SLICES_PER_FOLDER = 1000
 _HASH_DIGITS = 16
+
+
+class Item(Protocol):
+    """What names need of a work item."""
+
+    @property
+    def id(self) -> str:
+        """Its identity."""
+
+    @property
+    def name(self) -> str:
+        """`item_name` of it."""
+
+    @property
+    def pass_number(self) -> int:
+        """The pass."""
+
+    @property
+    def slice_number(self) -> int:
+        """The slice."""
 
 
 def slice_folder(slice_number: int) -> str:
@@ -40,9 +57,9 @@ def record_folder(pass_number: int, slice_number: int) -> str:
     return f"{RECORDS}/pass-{pass_number:04d}/{slice_folder(slice_number)}"
 
 
-def record_name(item: "WorkItem") -> str:
+def record_name(item: Item) -> str:
     """The record of an item: its commit point."""
-    return record_name_of(item.pass_number, item.slice.number, item.id)
+    return record_name_of(item.pass_number, item.slice_number, item.id)
 
 
 def record_name_of(pass_number: int, slice_number: int, item_id: str) -> str:
@@ -50,27 +67,27 @@ def record_name_of(pass_number: int, slice_number: int, item_id: str) -> str:
     return f"{RECORDS}/{item_name(pass_number, slice_number)}-{item_id[:_HASH_DIGITS]}.json"
 
 
-def documents_name(item: "WorkItem", sha256: str) -> str:
+def documents_name(item: Item, sha256: str) -> str:
     """The documents of an item."""
     return f"{RECORDS}/{item.name}-{sha256[:_HASH_DIGITS]}.documents.arrow"
 
 
-def quarantine_name(item: "WorkItem", sha256: str) -> str:
+def quarantine_name(item: Item, sha256: str) -> str:
     """What of an item's input could not be used."""
-    number = item.slice.number
+    number = item.slice_number
     return f"{QUARANTINE}/{slice_folder(number)}/{number:08d}-{sha256[:_HASH_DIGITS]}.jsonl"
 
 
-def shard_folder(item: "WorkItem", split: str) -> str:
+def shard_folder(item: Item, split: str) -> str:
     """Where the shards of one split of an item are; of the held-out split there is one pass."""
-    number = item.slice.number
+    number = item.slice_number
     pass_folder = "" if split == "heldout" else f"/pass-{item.pass_number:04d}"
     return f"{SHARDS}/{split}{pass_folder}/{slice_folder(number)}"
 
 
-def shard_name(item: "WorkItem", split: str, number: int, sha256: str, suffix: str) -> str:
+def shard_name(item: Item, split: str, number: int, sha256: str, suffix: str) -> str:
     """Shard `number` of one split of an item; `suffix` has its dot."""
-    stem = f"{item.slice.number:08d}-{number:05d}-{sha256[:_HASH_DIGITS]}{suffix}"
+    stem = f"{item.slice_number:08d}-{number:05d}-{sha256[:_HASH_DIGITS]}{suffix}"
     return f"{shard_folder(item, split)}/{stem}"
 
 

@@ -92,6 +92,11 @@ class WorkItem:
     slice: Slice
 
     @property
+    def slice_number(self) -> int:
+        """Number of its slice."""
+        return self.slice.number
+
+    @property
     def name(self) -> str:
         """What its files are called (`names.item_name`)."""
         return item_name(self.pass_number, self.slice.number)

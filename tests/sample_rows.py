@@ -17,11 +17,42 @@ from pipeline.sample_laws import Checked, Keys, SampleLaws
 from pipeline.text import TokenBatch
 from pipeline.window_batch import Engine, Placement, Rows, WindowBatch
 from pipeline.windows import WindowCutter
-from schemas.build_config import BuildConfig
-from schemas.samples import RowArrays, RowFormat
+from schemas.build_config import BuildConfig, ObjectiveConfig
+from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat
 from tests.strategies import FIRST_TEXT_TOKEN, SPECIAL, VOCAB_SIZE
 
 ENGINE = choose_engine("batched")
+
+SIZES = {"window_tokens": 96, "row_tokens": 300, "max_samples": 5}
+
+GLM = {
+    "blank": ObjectiveConfig(kind="blank", noise_ratio=0.2, single_span_ratio=0.3),
+    "document": ObjectiveConfig(kind="document", mask="gmask", random_positions=True),
+    "prefix": ObjectiveConfig(kind="prefix", mask="gmask"),
+    "sentence": ObjectiveConfig(kind="sentence", mask="smask"),
+    "instruction": ObjectiveConfig(kind="instruction", mask="gmask"),
+}
+BASELINES = {
+    "bert": ObjectiveConfig(kind="masked_tokens", replace_ratio=0.8, random_ratio=0.1),
+    "gpt": ObjectiveConfig(kind="causal_lm"),
+    "prefix_lm": ObjectiveConfig(kind="prefix_lm"),
+    "spanbert": ObjectiveConfig(kind="masked_lm", replace_ratio=0.5, random_ratio=0.2),
+    "t5": ObjectiveConfig(kind="sentinel_spans", random_positions=True),
+}
+SENTINELS = {
+    "blank": ObjectiveConfig(kind="blank", random_positions=True, samples_per_window=3),
+    "prefix": ObjectiveConfig(kind="prefix", share=0.4, min_span_ratio=0.2),
+}
+MIXTURES = {
+    "glm": BuildConfig(objective=GLM, short_window_ratio=0.3, **SIZES),
+    "baselines": BuildConfig(objective=BASELINES, **SIZES),
+    "sentinels": BuildConfig(
+        objective=SENTINELS, mix_by="tokens", sentinels=True, block_positions=False, **SIZES
+    ),
+    "in order": BuildConfig(objective=GLM, shuffle_spans=False, add_cls=False, **SIZES),
+    "unframed": BuildConfig(objective=BASELINES, add_cls=False, add_eos=False, **SIZES),
+}
+"""Recipes with every kind of objective and, between them, every option that changes a sample."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +70,21 @@ class Packed:
         laws = SampleLaws(self.config, self.rules, self.row_format, engine)
         return laws.check(self.arrays, keys)
 
+    def problems(self, keys: Keys = None) -> list[str]:
+        """What is wrong, as people read it."""
+        return [str(problem) for problem in self.check(keys).problems]
+
     def having(self, row: int, name: str, place: int, value: int) -> "Packed":
         """The same with another number at `place` of a part of a row."""
         rows = self.arrays.rows.copy()
         rows[row, self.row_format.slices[name].start + place] = value
         return replace(self, arrays=self.arrays._replace(rows=rows))
+
+    def from_elsewhere(self, row: int, sample: int, column: str, value: int) -> "Packed":
+        """The same with another number in the origin of a sample."""
+        origin = self.arrays.origin.copy()
+        origin[ORIGIN_COLUMNS.index(column), row, sample] = value
+        return replace(self, arrays=self.arrays._replace(origin=origin))
 
 
 def pack(config: BuildConfig, documents: int = 30, tokens: int = 400, seed: int = 1) -> Packed:

@@ -68,7 +68,7 @@ def test_an_unfinished_build_is_not_readable(path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", "not json", '{"row_format": 3}'])
 def test_a_malformed_manifest_is_an_error_naming_it(path, text):
     (path / MANIFEST_NAME).write_text(text)
-    with pytest.raises(DatasetError, match=r"manifest\.json: damaged, or not written by .*build"):
+    with pytest.raises(DatasetError, match=r"manifest\.json: damaged, or not written by .*repair"):
         open_dataset(path)
 
 

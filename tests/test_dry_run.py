@@ -1,0 +1,192 @@
+"""A dry run plans as the build does, samples, refuses what the build refuses, writes nothing."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.build import BuildRequest, build_dataset
+from jobs.build_sample import SAMPLE_ITEMS, Pending
+from jobs.dry_run import dry_run
+from jobs.estimate import Estimate, Growth, render_estimate
+from pipeline.dataset import open_dataset
+from schemas.build_config import BuildConfig
+from schemas.errors import DatasetError, InputError
+from schemas.plan import Slice, SourceRange, work_item
+from tests.corpus import NoProgress, file_hashes, small_config, the_file
+
+WORDS = "The quick brown fox jumps over the lazy dog and runs away from it. "
+
+
+def tried(corpus: Path, output: Path, config: BuildConfig, **changes: Any) -> Estimate:
+    request = BuildRequest(config, [corpus], output, "serial", 2)
+    return dry_run(replace(request, **changes), NoProgress())
+
+
+def item_bytes(folder: Path) -> int:
+    """Bytes of everything that work items have written."""
+    files = (file for kind in ("shards", "records") for file in (folder / kind).rglob("*.*"))
+    return sum(file.stat().st_size for file in files)
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_it_is_exact_where_every_item_is_sampled(tmp_path: Path, corpus: Path, passes: int) -> None:
+    config = small_config(item_bytes=1 << 20, passes=passes)
+    estimate = tried(corpus, tmp_path / "d", config)
+    build_dataset(BuildRequest(config, [corpus], tmp_path / "d", "serial", 1), NoProgress())
+    assert estimate.items == estimate.pending_items == passes
+    assert estimate.forecast
+    assert estimate.forecast.is_exact
+    assert estimate.forecast.rows == open_dataset(tmp_path / "d").manifest.rows
+    assert estimate.forecast.disk_bytes == item_bytes(tmp_path / "d")
+    assert "rows and bytes are exact" in render_estimate(estimate)
+    assert "about " not in render_estimate(estimate).split("time:")[0]
+
+
+def test_three_of_nine_items_say_about_what_all_come_to(
+    tmp_path: Path, corpus: Path, built: Path, config: BuildConfig
+) -> None:
+    estimate = tried(corpus, tmp_path / "d", config)
+    found, rows = estimate.forecast, open_dataset(built).manifest.rows
+    assert found
+    assert not found.is_exact
+    assert found.sampled_items == SAMPLE_ITEMS < estimate.items
+    assert found.rows["train"] == pytest.approx(rows["train"], rel=0.15)
+    assert found.disk_bytes == pytest.approx(item_bytes(built), rel=0.15)
+    assert estimate.source_bytes == estimate.pending_bytes
+    again = tried(corpus, tmp_path / "d", config).forecast
+    assert again
+    assert (again.rows, again.disk_bytes) == (found.rows, found.disk_bytes)
+    text = render_estimate(estimate)
+    assert f"{tmp_path / 'd'}: a new data set would be begun; nothing was written there" in text
+    assert f"sampled: {SAMPLE_ITEMS} items, " in text
+    assert "rows: about " in text
+    assert "with --executor serial and 1 worker, " in text
+
+
+def test_nothing_appears_at_the_output(tmp_path: Path, corpus: Path, config: BuildConfig) -> None:
+    tried(corpus, tmp_path / "a" / "d", config)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_finished_data_set_has_nothing_to_build_and_stays_as_it_is(
+    tmp_path: Path, corpus: Path, built: Path, config: BuildConfig
+) -> None:
+    shutil.copytree(built, tmp_path / "d")
+    times = {file: file.stat().st_mtime_ns for file in (tmp_path / "d").rglob("*")}
+    estimate = tried(corpus, tmp_path / "d", config)
+    assert estimate.growth.kind == "finished"
+    assert (estimate.pending_items, estimate.forecast) == (0, None)
+    assert "version 0 is finished, and no item is to be built" in render_estimate(estimate)
+    assert file_hashes(tmp_path / "d") == file_hashes(built)
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "d").rglob("*")} == times
+
+
+def test_an_unfinished_data_set_is_continued_with_what_has_no_record(
+    tmp_path: Path, corpus: Path, built: Path, config: BuildConfig
+) -> None:
+    shutil.copytree(built, tmp_path / "d")
+    the_file(tmp_path / "d", "records/pass-0000/00000/00000001-*.json").unlink()
+    before = file_hashes(tmp_path / "d")
+    estimate = tried(corpus, tmp_path / "d", config)
+    assert estimate.growth.kind == "continued"
+    assert estimate.pending_items == 1
+    assert estimate.forecast
+    assert estimate.forecast.is_exact
+    assert "version 0 would be continued" in render_estimate(estimate)
+    assert file_hashes(tmp_path / "d") == before
+
+
+def test_growth_by_inputs_and_passes_is_told(tmp_path: Path, corpus: Path, built: Path) -> None:
+    shutil.copytree(built, tmp_path / "d")
+    line = json.dumps({"id": "new", "text": WORDS * 200})
+    (tmp_path / "more.jsonl").write_text(line + "\n")
+    inputs = [corpus / "topics.jsonl", tmp_path / "more.jsonl"]
+    estimate = tried(corpus, tmp_path / "d", small_config(passes=2), inputs=inputs)
+    num_slices = open_plan_slices(built)
+    assert estimate.growth.kind == "grown"
+    assert estimate.growth.passes == (1, 2)
+    assert estimate.growth.slices[0] == num_slices
+    new = estimate.growth.slices[1] - num_slices
+    assert estimate.pending_items == num_slices + 2 * new
+    assert f"grow to version 1 ({new} slice" in render_estimate(estimate)
+    assert "passes 1 -> 2)" in render_estimate(estimate)
+    assert file_hashes(tmp_path / "d") == file_hashes(built)
+
+
+def open_plan_slices(folder: Path) -> int:
+    return int(json.loads((folder / "plan.json").read_text())["generations"][-1]["stop_slice"])
+
+
+def test_what_the_build_refuses_is_refused_in_its_words(
+    tmp_path: Path, corpus: Path, built: Path, config: BuildConfig
+) -> None:
+    shutil.copytree(built, tmp_path / "d")
+    with pytest.raises(DatasetError, match=r"build\.seed: 1 -> 7"):
+        tried(corpus, tmp_path / "d", small_config(seed=7))
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "other.txt").write_text("Some other text.")
+    the_file(tmp_path / "d", "records/pass-0000/00000/00000001-*.json").unlink()
+    with pytest.raises(InputError, match=r"inputs that were not given: 1 \(topics\.jsonl\)"):
+        tried(tmp_path / "c", tmp_path / "d", config)
+    (tmp_path / "e").mkdir()
+    (tmp_path / "e" / "thesis.doc").write_text("ten years of work")
+    with pytest.raises(DatasetError, match=r"holds no plan\.json but other files"):
+        tried(corpus, tmp_path / "e", config)
+
+
+def test_bad_input_in_the_sample_is_told_with_the_limit(tmp_path: Path) -> None:
+    lines = [json.dumps({"id": str(number), "text": WORDS * 9}) for number in range(40)]
+    (tmp_path / "c.jsonl").write_text("\n".join([*lines, "{broken"]) + "\n")
+    estimate = tried(tmp_path / "c.jsonl", tmp_path / "d", small_config(item_bytes=1 << 20))
+    text = render_estimate(estimate)
+    assert "bad input: 1 of 41 documents of the sample cannot be used" in text
+    assert "build.max_bad_ratio is 1.00%; if all are so, the build ends with an error" in text
+
+
+def test_a_disk_that_is_too_small_is_told(tmp_path: Path, corpus: Path) -> None:
+    estimate = tried(corpus, tmp_path / "d", small_config(item_bytes=1 << 20))
+    assert estimate.free_bytes is not None
+    assert "too small" not in render_estimate(estimate)
+    assert "the disk is too small" in render_estimate(replace(estimate, free_bytes=1000))
+
+
+def test_the_time_falls_with_the_workers_but_not_below_the_largest_item(
+    tmp_path: Path, corpus: Path, config: BuildConfig
+) -> None:
+    one = tried(corpus, tmp_path / "d", config)
+    many = tried(corpus, tmp_path / "d", config, executor="processes", workers=4)
+    assert one.forecast
+    assert many.forecast
+    assert (one.workers, many.workers) == (1, 4)
+    assert one.forecast.seconds == one.forecast.worker_seconds
+    parts = many.forecast.worker_seconds / many.forecast.seconds
+    assert 3 < parts <= 4.0001
+    single = tried(corpus, tmp_path / "d", small_config(item_bytes=1 << 20), workers=4)
+    assert single.forecast
+    assert single.forecast.seconds == single.forecast.worker_seconds
+
+
+def test_the_sample_is_of_the_first_pass_in_the_order_of_hashes() -> None:
+    def item(number: int, size: int, pass_number: int = 0) -> Any:
+        part = SourceRange("a", 0, size, f"{(number * 7919) % 101:032x}")
+        return work_item("recipe", 0, pass_number, Slice(number, (part,)))
+
+    items = [item(number, 5, pass_number) for pass_number in (0, 1) for number in range(50)]
+    pending = Pending()
+    assert list(pending.through(iter(items))) == items
+    assert (pending.items, pending.source_bytes, pending.first_pass_bytes) == (100, 500, 250)
+    first = sorted(range(50), key=lambda number: (number * 7919) % 101)[:SAMPLE_ITEMS]
+    assert [one.slice.number for one in pending.chosen()] == first
+    large = Pending()
+    list(large.through(item(number, 20_000_000) for number in range(5)))
+    assert len(large.chosen()) == 1
+
+
+def test_a_growth_that_is_left_is_told(tmp_path: Path, corpus: Path, config: BuildConfig) -> None:
+    estimate = tried(corpus, tmp_path / "d", config)
+    left = replace(estimate, growth=Growth("grown", 2, (1, 1), (4, 5), is_left=True))
+    assert "left undone: the growth begun before" in render_estimate(left)
