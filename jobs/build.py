@@ -15,11 +15,13 @@ import numpy as np
 
 from jobs.build_pages import write_pages
 from jobs.build_state import BuildState
-from jobs.drive import Limits, Work, drive
+from jobs.drive import drive
 from jobs.executors.choice import open_executor
 from jobs.executors.executor import ExecutorOptions
+from jobs.isolation import Limits
 from jobs.plan_build import PlannedBuild, check_place, check_sources, planned_build
 from jobs.status_file import LOCAL_EVERY_SECONDS, REMOTE_EVERY_SECONDS, StatusWriter
+from jobs.work import Work
 from pipeline.build import BuildContext, build_work_item
 from pipeline.checks import check_config
 from pipeline.engines.choice import choose_engine
@@ -112,7 +114,10 @@ class _Build:
         self._request, self._store, self._planned = request, store, planned
         self._watcher, self._reader = watcher, planned.reader
         self._state = BuildState(
-            total=planned.reader.plan.num_items, total_source_bytes=planned.reader.source_bytes()
+            total=planned.reader.plan.num_items,
+            total_source_bytes=planned.reader.source_bytes(),
+            executor=request.executor,
+            num_workers=request.workers,
         )
         self._status = StatusWriter(store, self._state, _status_seconds(store))
 
@@ -134,9 +139,9 @@ class _Build:
         pending: Iterable[WorkItem] = self._unbuilt()
         for _ in range(_ROUNDS):
             self._build_items(pending)
-            self._watcher.stage("Reading the records")
+            self._stage("Reading the records")
             with Survey(self._store) as survey:
-                survey.take(self._reader.items())
+                survey.take(self._watched(self._reader.items()))
                 if not survey.lost:
                     return self._finish(survey)
                 pending = survey.lost
@@ -160,8 +165,19 @@ class _Build:
         self._watcher.started(self._state)
         if not count:
             return
+        self._state.message = "Building items"
         with open_executor(self._options(count)) as executor:
             drive(executor, iter(again), self._work(), self._state, self._changed, Limits())
+
+    def _stage(self, text: str) -> None:
+        self._state.message = text
+        self._watcher.stage(text)
+
+    def _watched(self, items: Iterable[WorkItem]) -> Iterator[WorkItem]:
+        """The items, with the status kept fresh while they are gone through."""
+        for item in items:
+            self._status.maybe_write()
+            yield item
 
     def _changed(self) -> None:
         self._watcher.changed()
@@ -188,7 +204,7 @@ class _Build:
         )
 
     def _finish(self, survey: Survey) -> Manifest:
-        self._watcher.stage("Writing the shard table and the manifest")
+        self._stage("Writing the shard table and the manifest")
         ratio, version = self._request.config.max_bad_ratio, self._planned.version
         manifest = make_manifest(self._store, self._reader, survey, version, ratio)
         said = (self._request.config, self._request.card)

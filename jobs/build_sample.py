@@ -135,6 +135,7 @@ def forecast(pending: Pending, sample: Sample, workers: int) -> Forecast | None:
     seconds, counts = sample.seconds * parts[TRAIN], sample.counts
     return Forecast(
         rows={split: round(counts[f"{split}.rows"] * parts[split]) for split in SPLITS},
+        tokens=round(counts["documents.tokens"] * parts[TRAIN]),
         disk_bytes=round(sample.disk_bytes * parts[TRAIN]),
         worker_seconds=seconds,
         seconds=max(seconds / workers, sample.seconds * pending.largest_bytes / size),

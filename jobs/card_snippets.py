@@ -43,9 +43,11 @@ def rebuilding(manifest: Manifest) -> str:
     """How the same rows are made again, and how one sees that they are the same."""
     command = "blankstream build --preset DATASET/config.toml --input INPUT... --output NEW"
     return (
-        "`config.toml` in this folder is the configuration of the build. With the same inputs under the "
-        "same names, and the libraries above, the rows come out byte for byte:\n\n"
+        "`config.toml` in this folder is the configuration of the build. With the same inputs "
+        "under the same names, and the libraries above, the rows come out byte for byte:\n\n"
         f"{block(command)}\n\n"
+        "Where it names a tokenizer or a splitter by a path of another machine, give those of this "
+        "folder: `build.tokenizer.path=DATASET/tokenizer build.splitter=DATASET/splitter.json`.\n\n"
         "Then compare `content_digest` in `NEW/manifest.json` with the digest of the rows: "
         f"`{manifest.content_digest}`. It depends on neither machine, number of workers nor shard "
         "format. `blankstream verify DATASET` checks a copy against its own hashes."

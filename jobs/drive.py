@@ -78,6 +78,7 @@ class _Driver:
             self._note_running()
             for outcome in self._wait():
                 self._take(outcome)
+            self._workers.forget(self._executor.workers)
             if time.monotonic() - told >= _CHANGE_SECONDS:
                 on_change()
                 told = time.monotonic()
@@ -114,7 +115,6 @@ class _Driver:
         running = self._executor.running().items()
         tasks = ((worker, self._in_flight.get(number)) for worker, number in running)
         self._workers.at_work({worker: task.item.name for worker, task in tasks if task})
-        self._workers.forget(self._executor.workers)
 
     def _wait(self) -> list[Outcome]:
         seconds = _WAIT_SECONDS

@@ -33,12 +33,13 @@ class Growth:
 class Forecast:
     """What the items to build will come to, from the sample.
 
-    `disk_bytes` are those of shards, records, documents and quarantine; `seconds` with the workers
-    that would run, `worker_seconds` of them all together. Exact (but for the times) when every
+    `tokens` are those of the text, each pass counted; `disk_bytes` those of shards, records,
+    documents and quarantine; `seconds` with the workers that would run, `worker_seconds` of them all together. Exact (but for the times) when every
     item was sampled.
     """
 
     rows: dict[str, int]
+    tokens: int
     disk_bytes: int
     worker_seconds: float
     seconds: float
@@ -110,16 +111,19 @@ def _described(estimate: Estimate) -> str:
 
 def _forecast_lines(estimate: Estimate, found: Forecast) -> list[str]:
     about = "" if found.is_exact else "about "
-    rows, size = found.rows, found.disk_bytes
+    rows, size, tokens = found.rows, found.disk_bytes, found.tokens
     free = "" if estimate.free_bytes is None else f"; {decimal(estimate.free_bytes)} are free there"
     if not found.is_exact:
         rows, size = {split: _rounded(count) for split, count in rows.items()}, _rounded(size)
+        tokens = _rounded(tokens)
     per_hour = _HOUR_SECONDS / found.worker_seconds
     hourly_bytes = _rounded(estimate.pending_bytes * per_hour)
     hourly_rows = _rounded(sum(found.rows.values()) * per_hour)
     lines = [
-        f"  rows: {about}{rows[TRAIN]:,} training, {about}{rows[HELDOUT]:,} held-out",
-        f"  on disk: {about}{decimal(size)} of shards, documents and records{free}",
+        f"  rows: {about}{rows[TRAIN]:,} training, {about}{rows[HELDOUT]:,} held-out; tokens of "
+        f"text: {about}{tokens:,}",
+        f"  on disk: {about}{decimal(size)} of shards, documents and records, "
+        f"{found.disk_bytes / max(1, found.tokens):.1f} bytes a token{free}",
         f"  time: about {duration(found.seconds)} with --executor {estimate.executor} and "
         f"{_counted(estimate.workers, 'worker', 'workers')}, about "
         f"{duration(found.worker_seconds)} of one worker",

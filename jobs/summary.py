@@ -6,7 +6,7 @@ from typing import Any
 from schemas.manifest import Manifest
 
 
-def build_summary(dataset: Path, manifest: Manifest) -> str:
+def build_summary(dataset: str | Path, manifest: Manifest) -> str:
     """Lines for people; every number is from the manifest."""
     counts = manifest.counts
     lines = [f"{dataset}: {_numbers(manifest)}"]
@@ -28,7 +28,7 @@ def build_summary(dataset: Path, manifest: Manifest) -> str:
         ratio = unknown / counts["documents.tokens"]
         lines.append(f"  unknown to the tokenizer: {unknown:,} tokens, {ratio:.1%} of the text's")
     if any(name.startswith("bad.") for name in left_out):
-        lines.append(f"  what could not be used is listed in {dataset / 'quarantine'}")
+        lines.append(f"  what could not be used is listed in {dataset}/quarantine")
     return "\n".join(lines)
 
 

@@ -61,7 +61,7 @@ def _fill(facts: SplitFacts, objectives: dict[str, Any], manifest: Manifest) -> 
         name: sum(one[f"{key}_tokens"] for one in objectives.values())
         for name, key in (("part A", "part_a"), ("part B", "part_b"))
     }
-    parts["padding"] = every - sum(parts.values())
+    parts["padding"] = max(0, every - sum(parts.values()))
     used = facts.found["samples"] / max(1, facts.rows)
     about = f"{used:.2f} samples to a row on average"
     caption = Caption(f"{facts.name}-fill", "What fills the rows", about)

@@ -1,101 +1,177 @@
-"""`blankstream verify`: read shards, documents and tools of a data set and compare their hashes."""
+"""`blankstream verify`: every file of a data set against its hashes and against each other.
 
-from collections.abc import Callable, Iterator
+Fast, everything is read once and compared with what was recorded. Deep, every sample must also obey
+the laws of its objective, and a share of the items is built again from its sources. Nothing is
+changed. docs/verify.md says what is promised.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.arrow_file import VerifiedArrowFile
-from pipeline.dataset import open_dataset
-from pipeline.document_table import read_documents_table
-from pipeline.finish import read_record
-from pipeline.mapped_shards import checked_path
-from pipeline.table import REBUILD_REMEDY, ShardTable
-from pipeline.tools import open_tools
-from schemas.errors import CorruptDataError, DatasetError, UserError
-from schemas.manifest import PLAN_NAME, SPLITS, TABLE_NAME, ShardEntry
-from schemas.plan import Plan
-from schemas.record import documents_path, record_path
-from schemas.samples import RowFormat
-from schemas.sealed import read_sealed
+from jobs.executors.executor import ExecutorOptions
+from jobs.verify_items import ItemsCheck, ItemsFound, Sources
+from pipeline.damage import Damage
+from pipeline.inputs import find_inputs
+from pipeline.known_files import KnownFiles
+from pipeline.plan_tables import PlanReader
+from pipeline.stores.choice import open_store
+from pipeline.stores.local import LocalStore
+from pipeline.stores.store import Store
+from pipeline.totals import Totals
+from pipeline.whole import Whole, read_whole
+from pipeline.whole_files import (
+    check_older,
+    check_plan_tables,
+    check_table,
+    check_tar_index,
+    check_tools,
+)
+from schemas.errors import InputError
+from schemas.names import MANIFEST_NAME
+
+
+@dataclass(frozen=True)
+class VerifyRequest:
+    """What the command line asks for. `share` is the part of the items that a deep check builds
+    again from `inputs`, at least one; empty `executor`: serial for one worker, else processes."""
+
+    dataset: str | Path
+    is_deep: bool = False
+    inputs: Sequence[str | Path] = ()
+    share: float = 0.05
+    executor: str = ""
+    workers: int = 1
+
+    def options(self) -> ExecutorOptions:
+        """Where to run."""
+        default = "processes" if self.workers > 1 else "serial"
+        return ExecutorOptions(self.executor or default, self.workers)
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What was read; `problems` has one message per damaged or missing file."""
+    """What was read, and what is wrong.
 
+    `problems` has one line per finding: file, what was expected, what was found, remedy. `notes`
+    are no damage. `samples` were held against their laws, `rederived` items built again.
+    """
+
+    items: int
     shards: int
     rows: int
     bytes: int
+    samples: int
+    rederived: int
     problems: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def verify_dataset(dataset: Path, on_shard: Callable[[int], None]) -> Verified:
-    """Check manifest, plan, table, every shard and every item's documents against their hashes.
+@dataclass
+class Inspection:
+    """Everything that a check found, for those who mend it. `items` is None where the plan's
+    tables are damaged, so that nobody knows the items; `has_table` and `has_tools` say that shard
+    table, tokenizer and splitter can be trusted."""
 
-    `on_shard` is told the bytes of each shard read. Nothing is changed. Raises `DatasetError` when
-    the data set has no manifest; damage is reported, not raised.
+    whole: Whole
+    has_table: bool
+    has_tools: bool
+    items: ItemsFound | None
+    verified: Verified
+
+    @property
+    def damage(self) -> list[Damage]:
+        """All damage: that above the items first."""
+        return self.whole.found + (self.items.damage if self.items else [])
+
+
+def verify_dataset(request: VerifyRequest, advance: Callable[[int], None]) -> Verified:
+    """Check the data set; `advance` is told the bytes of every item that was read.
+
+    The same for any executor and number of workers. Damage is reported, not raised. Raises
+    `DatasetError` when there is no finished data set, `InputError` for inputs that are not those of
+    the data set.
     """
-    opened = open_dataset(dataset)
-    problems = list(_plan_problems(dataset, opened.manifest.plan_digest))
-    shards = rows = size = 0
-    for split in SPLITS:
-        try:
-            entries = list(ShardTable(dataset / TABLE_NAME, opened.manifest, split))
-        except CorruptDataError as error:
-            problems.append(str(error))
-            continue
-        for entry in entries:
-            problems += _shard_problems(dataset, entry, opened.row_format)
-            shards, rows, size = shards + 1, rows + entry.rows, size + entry.hashes.bytes
-            on_shard(entry.hashes.bytes)
-    return Verified(shards, rows, size, tuple(problems))
+    whole = read_whole(open_store(request.dataset))
+    return inspect(whole, request, advance).verified
 
 
-def _shard_problems(dataset: Path, entry: ShardEntry, row_format: RowFormat) -> list[str]:
-    try:
-        path = checked_path(dataset, entry.path)
-        file = VerifiedArrowFile(path, entry.hashes, REBUILD_REMEDY)
-        found = sum(file.batch(number).num_rows for number in range(file.num_batches))
-        same_schema = file.batch(0).schema.equals(row_format.arrow_schema(), check_metadata=True)
-        file.close()
-    except (CorruptDataError, DatasetError) as error:
-        return [str(error)]
-    problems = []
-    if found != entry.rows:
-        problems.append(f"{dataset / entry.path}: {found} rows, the table says {entry.rows}")
-    if not same_schema:
-        problems.append(f"{dataset / entry.path}: its schema is not the manifest's row format")
-    return problems
+def inspect(whole: Whole, request: VerifyRequest, advance: Callable[[int], None]) -> Inspection:
+    """Look at everything below `whole`."""
+    is_known = check_plan_tables(whole)
+    manifest = whole.manifest
+    has_table = manifest is not None and check_table(whole.damage, manifest)
+    if has_table:
+        check_tar_index(whole)
+    check_older(whole)
+    has_tools = check_tools(whole)
+    known, items, sources = KnownFiles(), None, Sources()
+    with Totals() as totals:
+        if is_known:
+            sources = _sources(whole, request) if has_tools else sources
+            check = ItemsCheck(whole, totals, known, advance)
+            is_deep = request.is_deep and has_tools
+            items = check.run(request.options(), sources, has_table, is_deep)
+            _compare(whole, totals)
+        known.add(name for name in whole.files if whole.store.size(name) is not None)
+        notes = [*whole.notes, *_limits(request, (is_known, has_tools), items)]
+        notes += known.notes(whole.store) if is_known else []
+        verified = _verified(whole, totals, items, notes)
+    return Inspection(whole, has_table, has_tools, items, verified)
 
 
-def _tool_problems(dataset: Path, plan: Plan) -> Iterator[str]:
-    try:
-        open_tools(dataset, plan.recipe)
-    except UserError as error:
-        yield f"{dataset}: {error}"
+def find_sources(store: Store, places: Sequence[str | Path]) -> dict[str, str | Path]:
+    """The inputs at `places` by the names they have in a build; none for no place."""
+    folder = store.folder if isinstance(store, LocalStore) else Path(store.place)
+    return find_inputs(places, folder).files if places else {}
 
 
-def _plan_problems(dataset: Path, expected: str) -> list[str]:
-    """Problems of the plan and of the records and documents it leads to."""
-    path = dataset / PLAN_NAME
-    try:
-        plan = Plan.from_json(read_sealed(path), str(path))
-    except DatasetError as error:
-        return [str(error)]
-    if plan.digest != expected:
-        return [
-            f"{path}: not the plan of the manifest (digest {plan.digest[:12]}, expected "
-            f"{expected[:12]}): a build that grows it has not finished, run it again"
-        ]
-    problems = list(_tool_problems(dataset, plan))
-    for item in plan.items():
-        path = record_path(dataset, item.name)
-        try:
-            record = read_record(dataset, item)
-            if record is None:
-                problems.append(f"{path}: it or a file it names is missing; {REBUILD_REMEDY}")
-                continue
-            read_documents_table(documents_path(dataset, item.name), record.documents)
-        except (CorruptDataError, DatasetError) as error:
-            problems.append(str(error))
-    return problems
+def _sources(whole: Whole, request: VerifyRequest) -> Sources:
+    files = find_sources(whole.store, request.inputs) if request.is_deep else {}
+    if files:
+        with PlanReader(whole.store, whole.plan) as reader:
+            if not any(file.path in files for file in reader.inputs()):
+                raise InputError(
+                    f"{whole.store.place}: was not built from any of the {len(files)} inputs given "
+                    f"({min(files)}, ...); give its inputs under the names they had in the build"
+                )
+    return Sources(files, request.share)
+
+
+def _compare(whole: Whole, totals: Totals) -> None:
+    """The manifest's sums, where every item could be counted."""
+    if whole.manifest and totals.is_whole:
+        for what in totals.differences(whole.manifest, whole.plan):
+            whole.damage.add(MANIFEST_NAME, what)
+
+
+def _limits(
+    request: VerifyRequest, intact: tuple[bool, bool], items: ItemsFound | None
+) -> list[str]:
+    """What was not looked at, although it was asked for."""
+    is_known, has_tools = intact
+    if not is_known:
+        return ["the items were not looked at: tables of the plan are damaged"]
+    if not request.is_deep:
+        return []
+    if not has_tools:
+        return ["laws were not checked, nothing was re-derived: tokenizer or splitter is damaged"]
+    if not request.inputs:
+        return ["nothing was re-derived from its sources: no --input was given"]
+    if items and items.missing_sources:
+        return [f"{items.missing_sources} items of the share were not re-derived: inputs not given"]
+    return []
+
+
+def _verified(whole: Whole, totals: Totals, items: ItemsFound | None, notes: list[str]) -> Verified:
+    damage = whole.found + (items.damage if items else [])
+    return Verified(
+        items=totals.items,
+        shards=totals.shards,
+        rows=totals.rows,
+        bytes=totals.bytes,
+        samples=totals.samples,
+        rederived=items.rederived if items else 0,
+        problems=tuple(one.text for one in damage),
+        notes=tuple(notes),
+    )

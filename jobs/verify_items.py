@@ -4,7 +4,6 @@ Stands between the two commands and `pipeline/item_check.py`.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,14 +13,17 @@ from jobs.executors.executor import ExecutorOptions
 from pipeline.build import BuildContext
 from pipeline.damage import Damage
 from pipeline.item_check import CheckContext, Entries, ItemCheck, check_item
+from pipeline.known_files import KnownFiles
 from pipeline.plan_tables import PlanReader
 from pipeline.randomness import hash_fraction
 from pipeline.rederive import rederive_item
 from pipeline.totals import Totals
 from pipeline.whole import Whole
 from pipeline.whole_files import ItemEntries, item_entries
-from schemas.names import MANIFEST_NAME
+from schemas.manifest import ShardEntry
 from schemas.plan import WorkItem
+
+_ELSEWHERE = "restore the file from a copy, or build into another folder"
 
 Advance = Callable[[int], None]
 """Told the bytes of each item that was read."""
@@ -91,49 +93,74 @@ class ItemsFound:
 
 
 class ItemsCheck:
-    """One look at the items of `whole`."""
+    """One look at the items of `whole`, which are counted in `totals` and `known`."""
 
-    def __init__(self, whole: Whole, sources: Sources, is_deep: bool) -> None:
-        self._whole, self._choice = whole, Choice(sources)
-        recipe, place = whole.plan.recipe, whole.place
-        files = {
-            name: file.resolve() if isinstance(file, Path) else file
-            for name, file in sources.files.items()
-        }
-        self._context = VerifyContext(
-            CheckContext(place, recipe, is_deep), BuildContext(place, files, recipe)
-        )
+    def __init__(self, whole: Whole, totals: Totals, known: KnownFiles, advance: Advance) -> None:
+        self._whole, self._totals, self._known = whole, totals, known
+        self._advance = advance
+        self._damaged: list[tuple[WorkItem, Entries | None, list[Damage]]] = []
+        self._entries: dict[str, Entries | None] = {}
 
     def run(
-        self, options: ExecutorOptions, totals: Totals, has_table: bool, advance: Advance
+        self, options: ExecutorOptions, sources: Sources, has_table: bool, is_deep: bool
     ) -> ItemsFound:
         """Check every item; `has_table` says that the shard table can be trusted."""
-        whole = self._whole
-        damaged: list[tuple[WorkItem, Entries | None, list[Damage]]] = []
-        entries_of: dict[str, Entries | None] = {}
-        manifest = whole.manifest if has_table else None
+        whole, choice = self._whole, Choice(sources)
+        context = _context(whole, sources, is_deep)
         with (
             PlanReader(whole.store, whole.plan) as reader,
-            item_entries(whole.store, manifest) as table,
+            item_entries(whole.store, whole.manifest if has_table else None) as table,
             open_executor(options) as executor,
         ):
-            tasks = self._tasks(reader, table, entries_of)
-            for item, found in for_each(executor, verify_item, self._context, tasks):
-                entries = entries_of.pop(item.id)
-                totals.add(item, found)
-                advance(found.bytes)
-                whole.files += found.files
-                if found.damage:
-                    damaged.append((item, entries, found.damage))
-            self._rederive_one(damaged)
-        return self._found(damaged, table)
+            tasks = self._tasks(reader, table, choice)
+            for item, found in for_each(executor, verify_item, context, tasks):
+                self._take(item, found)
+            left = table.left() if table else []
+        if choice.nearest and not choice.chosen:
+            choice.chosen, item = 1, choice.nearest[1]
+            self._note(item, None, rederive_item(context.build, item))
+        return self._found(choice, left)
 
     def _tasks(
-        self,
-        reader: PlanReader,
-        table: ItemEntries | None,
-        entries_of: dict[str, Entries | None],
+        self, reader: PlanReader, table: ItemEntries | None, choice: Choice
     ) -> Iterator[tuple[WorkItem, Entries | None, bool]]:
         for item in reader.items():
-            entries = entries_of[item.id] = table.of(item) if table else None
-            yield item, entries, self._choice.takes(item)
+            entries = self._entries[item.id] = table.of(item) if table else None
+            yield item, entries, choice.takes(item)
+
+    def _take(self, item: WorkItem, found: ItemCheck) -> None:
+        self._totals.add(item, found)
+        self._known.add(found.files)
+        self._advance(found.bytes)
+        self._note(item, self._entries.pop(item.id), found.damage)
+
+    def _note(self, item: WorkItem, entries: Entries | None, damage: list[Damage]) -> None:
+        if damage:
+            self._damaged.append((item, entries, damage))
+
+    def _found(self, choice: Choice, left: list[ShardEntry]) -> ItemsFound:
+        order = sorted(self._damaged, key=lambda one: _place(one[0]))
+        damage = [one for _, _, found in order for one in found]
+        if left and self._whole.manifest:
+            name = self._whole.manifest.table.path
+            text = f"{left[0].path} is in the shard table, but no item of the plan has it"
+            damage.append(Damage(name, f"{self._whole.store.where(name)}: {text}; {_ELSEWHERE}"))
+        items = [(item, entries) for item, entries, _ in order]
+        return ItemsFound(items, damage, choice.chosen, choice.missing)
+
+
+def _context(whole: Whole, sources: Sources, is_deep: bool) -> VerifyContext:
+    place, recipe = whole.place, whole.plan.recipe
+    build = BuildContext(place, absolute(sources.files), recipe)
+    return VerifyContext(CheckContext(place, recipe, is_deep), build)
+
+
+def absolute(files: dict[str, str | Path]) -> dict[str, str | Path]:
+    """Inputs as workers in any folder can open them."""
+    return {
+        name: file.resolve() if isinstance(file, Path) else file for name, file in files.items()
+    }
+
+
+def _place(item: WorkItem) -> tuple[int, int, int]:
+    return item.generation, item.pass_number, item.slice.number

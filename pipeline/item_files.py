@@ -4,7 +4,7 @@ Stands below `item_check.py`. Every function raises `CorruptDataError` that begi
 says what was expected and found, and ends with the remedy.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,9 @@ def corrupt(path: Path, what: str) -> CorruptDataError:
     return CorruptDataError(f"{path}: {what}; {REBUILD_REMEDY}")
 
 
-def read_shard(path: Path, shard: ShardFile, recipe: dict[str, Any]) -> Iterator[RowArrays]:
+def read_shard(
+    path: Path, shard: ShardFile, recipe: dict[str, Any]
+) -> Generator[RowArrays, None, None]:
     """The rows of a shard, batch by batch; after the last one it is known whether they are those
     of the record: number, digest, format, every byte of the file."""
     row_format, shard_format = row_format_of(recipe), recipe["build"]["shard_format"]

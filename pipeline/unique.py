@@ -6,12 +6,10 @@ its own.
 """
 
 import errno
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -57,12 +55,7 @@ class HashSpill:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -107,8 +100,7 @@ class HashSpill:
 
     def _spill(self) -> None:
         """Move what is held to the buckets."""
-        shift = 64 - _BUCKET_BITS
-        _scatter(self._held[: self._num_held], (0, shift), self._path)
+        _scatter(self._held[: self._num_held], (0, 64 - _BUCKET_BITS), self._path)
         self._num_held = 0
 
     def _count(self, path: Path) -> Repeats:
@@ -160,14 +152,13 @@ def _scatter(hashes: Hashes, origin: tuple[int, int], folder: Path) -> None:
     `origin` is (first, shift)."""
     first, shift = origin
     hashes.sort()
-    bounds = [(first + bucket) << shift for bucket in range(1, 1 << _BUCKET_BITS)]
-    known = [bound for bound in bounds if bound < 1 << 64]
-    edges = np.searchsorted(hashes, np.array(known, np.uint64)).tolist()
+    later = range(first + 1, min(first + (1 << _BUCKET_BITS), 1 << (64 - shift)))
+    edges = np.searchsorted(hashes, np.array(later, np.uint64) << np.uint64(shift)).tolist()
     with _room(folder):
         for bucket, part in enumerate(np.split(hashes, edges)):
             if len(part):
-                with (folder / f"{bucket:03d}").open("ab", buffering=0) as file:
-                    _write(file.fileno(), part)
+                with (folder / f"{bucket:03d}").open("ab") as file:
+                    file.write(part.data)
 
 
 @contextmanager
@@ -182,13 +173,6 @@ def _room(folder: Path) -> Iterator[None]:
             f"{folder}: cannot hold the hashes of the documents ({error.strerror}); free space, or "
             "set TMPDIR to a folder on a larger disk, and run the same command again"
         ) from error
-
-
-def _write(descriptor: int, hashes: Hashes) -> None:
-    """Write all of `hashes`, whatever the system takes at a time."""
-    left = hashes.data.cast("B")
-    while left:
-        left = left[os.write(descriptor, left) :]
 
 
 def _buckets(folder: Path) -> list[Path]:

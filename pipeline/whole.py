@@ -39,7 +39,7 @@ class Whole:
     damage: DamageList
     older: dict[str, Manifest | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    files: list[str] = field(default_factory=list)
+    files: set[str] = field(default_factory=set)
 
     @property
     def place(self) -> str:
@@ -70,10 +70,10 @@ def read_whole(store: Store, needs_manifest: bool = True) -> Whole:
     damage = DamageList(store)
     manifest = _read(damage, MANIFEST_NAME, Manifest.from_json) or last_manifest(store)
     whole = Whole(store, manifest, _plan(damage, manifest), damage)
-    whole.files = [MANIFEST_NAME, PLAN_NAME, *versions]
-    whole.files += [table.path for table in whole.plan_tables()]
+    whole.files = {MANIFEST_NAME, PLAN_NAME, *versions}
+    whole.files |= {table.path for table in whole.plan_tables()}
     if manifest:
-        whole.files += [plan_name(manifest.plan_digest), manifest.table.path]
+        whole.files |= {plan_name(manifest.plan_digest), manifest.table.path}
         _check_recipe(whole, manifest)
         _check_versions(whole, manifest, versions)
     else:
@@ -156,6 +156,9 @@ def _check_versions(whole: Whole, manifest: Manifest, versions: list[str]) -> No
         kept = _read(whole.damage, name, Manifest.from_json)
         if name < own:
             whole.older[name] = kept
+            if kept:
+                whole.files |= {plan_name(kept.plan_digest), kept.table.path}
+                _read(whole.damage, plan_name(kept.plan_digest), Plan.from_json)
         elif name == own and kept and kept != manifest:
             whole.damage.add(name, f"expected a copy of {MANIFEST_NAME}, found another manifest")
         elif name > own and kept:

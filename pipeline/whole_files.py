@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pyarrow as pa
+
 from pipeline.arrow_file import VerifiedArrowFile
 from pipeline.damage import DamageList
 from pipeline.item_files import corrupt
 from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY, decode_entries
+from pipeline.tar_index import dataset_json
 from pipeline.tools import open_tools
 from pipeline.whole import Whole
 from schemas.errors import UserError
 from schemas.manifest import SPLITS, Manifest, ShardEntry, StoredFile, TableBlock
-from schemas.names import SPLITTER_NAME, TOKENIZER_FOLDER
+from schemas.names import SPLITTER_NAME, TAR_INDEX_NAME, TOKENIZER_FOLDER
 from schemas.plan import WorkItem
 
 Entries = tuple[ShardEntry, ...]
@@ -27,14 +30,13 @@ Entries = tuple[ShardEntry, ...]
 def check_plan_tables(whole: Whole) -> bool:
     """Read the tables of the plan; whether they are intact, so that there are items to look at."""
     tables = whole.plan_tables()
-    return sum(_is_intact(whole.damage, one) for one in tables) == len(tables)
+    return sum(is_intact(whole.damage, one) for one in tables) == len(tables)
 
 
 def check_older(whole: Whole) -> None:
     """Read the shard tables of earlier versions."""
     for manifest in whole.older.values():
         if manifest:
-            whole.files.append(manifest.table.path)
             check_table(whole.damage, manifest)
 
 
@@ -42,7 +44,7 @@ def check_tools(whole: Whole) -> bool:
     """Open tokenizer and splitter; whether they are those of the recipe."""
     store = whole.store
     names = [*store.files(TOKENIZER_FOLDER), SPLITTER_NAME]
-    whole.files += [name for name in names if store.size(name) is not None]
+    whole.files |= {name for name in names if store.size(name) is not None}
     try:
         open_tools(store, whole.plan.recipe)
     except (UserError, FileNotFoundError) as error:
@@ -52,7 +54,9 @@ def check_tools(whole: Whole) -> bool:
     return True
 
 
-def _is_intact(damage: DamageList, stored: StoredFile) -> bool:
+def is_intact(damage: DamageList, stored: StoredFile) -> bool:
+    """Read a whole Arrow file; what is wrong with it goes to `damage`."""
+
     def read(path: Path) -> bool:
         with closing(VerifiedArrowFile(path, stored.hashes, REBUILD_REMEDY)) as file:
             for number in range(file.num_batches):
@@ -60,6 +64,15 @@ def _is_intact(damage: DamageList, stored: StoredFile) -> bool:
         return True
 
     return damage.read(stored, read) or False
+
+
+def read_inputs(store: Store, stored: StoredFile) -> list[str] | None:
+    """Names in the table of a generation's inputs, in order; None where it is damaged."""
+    if not is_intact(DamageList(store), stored):
+        return None
+    with store.local(stored.path) as path, pa.memory_map(str(path)) as source:
+        names: list[str] = pa.ipc.open_file(source).read_all().column("path").to_pylist()
+        return names
 
 
 def check_table(damage: DamageList, manifest: Manifest) -> bool:
@@ -100,6 +113,25 @@ def _blocks(
         for number, block in enumerate(manifest.table_blocks):
             if block.split == split:
                 yield block, decode_entries(file.batch(number))
+
+
+def check_tar_index(whole: Whole) -> None:
+    """Compare `dataset.json`, which a data set of tars has, with the shard table."""
+    manifest, store = whole.manifest, whole.store
+    if manifest is None or manifest.shard_format != "tar":
+        return
+    with store.local(manifest.table.path) as path:
+        entries = (
+            entry
+            for split in SPLITS
+            for _, block in _blocks(path, manifest, split)
+            for entry in block
+        )
+        expected = dataset_json(manifest.row_format, manifest.tokenizer, entries)
+    found = store.read(TAR_INDEX_NAME) if store.size(TAR_INDEX_NAME) is not None else b""
+    if found != expected.encode():
+        what = f"expected the {len(expected)} bytes that follow from the shard table, found others"
+        whole.damage.add(TAR_INDEX_NAME, what)
 
 
 class ItemEntries:

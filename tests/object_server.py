@@ -5,25 +5,20 @@ the context inherit the environment that leads s3fs to the server.
 """
 
 import os
-import random
 import socket
 import struct
 import threading
 import time
 import urllib.request
 import warnings
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import fsspec
 import pytest
 
-FAULTS = ("error", "throttle", "denied", "reset", "lost", "sleep", "short", "cut")
-"""500; 503 SlowDown; 403; the connection closed before anything was done, and after it; an answer
-that is late; a body shorter than the object with a length to match; one that ends early."""
+from tests.faults import Faults
 
 _CODES = {
     "error": ("500 Internal Server Error", "InternalError"),
@@ -32,42 +27,16 @@ _CODES = {
 }
 
 
-@dataclass
-class Faults:
-    """What goes wrong: first the requests of `script`, then each with the probabilities of `rates`.
-
-    `injected` counts what did go wrong; a body of less than two bytes cannot be cut.
-    """
-
-    rates: Mapping[str, float] = field(default_factory=dict)
-    script: Iterable[str | None] = ()
-    seed: int = 0
-    sleep_seconds: float = 1.0
-    injected: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        assert {*self.rates} | {*filter(None, self.script)} <= {*FAULTS}
-        self._script, self._random = iter(self.script), random.Random(self.seed)
-
-    def drawn(self) -> str | None:
-        """The fault of the next request."""
-        with suppress(StopIteration):
-            return next(self._script)
-        drawn = self._random.random()
-        for fault, rate in self.rates.items():
-            if drawn < rate:
-                return fault
-            drawn -= rate
-        return None
-
-
 class ObjectServer:
-    """A WSGI application around moto's; `faults` may be exchanged at any time."""
+    """A WSGI application around moto's; `faults` may be exchanged at any time.
+
+    The next `mute_requests` that ask whether to send a body are left without an answer.
+    """
 
     def __init__(self, application: Any) -> None:
         self.endpoint, self.environment = "", dict[str, str]()
         self.faults: Faults | None = None
-        self.requests = 0
+        self.requests, self.mute_requests, self.mute_seconds = 0, 0, 3.0
         self._application, self._lock = application, threading.Lock()
 
     @contextmanager
@@ -81,7 +50,8 @@ class ObjectServer:
 
     def put(self, path: str, content: bytes = b"") -> None:
         """Make `/bucket`, or put `/bucket/key` behind everybody's back, without faults."""
-        request = urllib.request.Request(self.endpoint + path, content, method="PUT")
+        kind = {"Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(self.endpoint + path, content, kind, method="PUT")
         before, self.faults = self.faults, None
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
         self.faults = before
@@ -99,7 +69,7 @@ class ObjectServer:
         faults.injected[fault] += 1
         if fault in _CODES:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            return self._refused(start_response, *_CODES[fault])
+            return self._refused(environ, start_response, *_CODES[fault])
         answer = self._answer(environ) if fault != "reset" else None
         if fault != "sleep" or answer is None:
             return _reset(environ)
@@ -119,8 +89,9 @@ class ObjectServer:
         start(status, headers)
         return [body]
 
-    def _refused(self, start: Any, status: str, code: str) -> list[bytes]:
+    def _refused(self, environ: dict[str, Any], start: Any, status: str, code: str) -> list[bytes]:
         body = f"<Error><Code>{code}</Code><Message>on purpose</Message></Error>".encode()
+        body = b"" if environ["REQUEST_METHOD"] == "HEAD" else body
         return self._sent(start, status, [("Content-Length", str(len(body)))], body)
 
     def _shortened(
@@ -143,7 +114,9 @@ def _ended(body: bytes, environ: dict[str, Any]) -> Iterator[bytes]:
 
 
 def _reset(environ: dict[str, Any]) -> list[bytes]:
-    environ["werkzeug.socket"].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection = environ["werkzeug.socket"]
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.shutdown(socket.SHUT_RD)  # no further request is waited for
     raise ConnectionResetError("on purpose")
 
 
@@ -158,6 +131,15 @@ def object_server(faults: Faults | None = None) -> Iterator[ObjectServer]:
     class Quiet(WSGIRequestHandler):
         def log(self, *_: object) -> None:
             """Nothing."""
+
+        def run_wsgi(self) -> None:
+            """Say nothing to one who asks whether to send a body, as often as told."""
+            if "Expect" in self.headers and server.mute_requests:
+                server.mute_requests -= 1
+                time.sleep(server.mute_seconds)
+                self.close_connection = True
+            else:
+                super().run_wsgi()
 
     server = ObjectServer(DomainDispatcherApplication(create_backend_app))
     served = make_server("127.0.0.1", 0, server, threaded=True, request_handler=Quiet)

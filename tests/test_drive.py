@@ -10,6 +10,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count as endless
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,8 @@ def test_the_error_of_an_item_is_raised_as_it_is(
 def test_a_disk_that_is_full_or_forbidden_is_not_tried_again(
     context: FakeContext, number: int
 ) -> None:
+    context = replace(context, raises={1: OSError(number, os.strerror(number), "a.arrow")})
     with pytest.raises(OSError, match=r"a\.arrow") as caught:
-        context = replace(context, raises={1: OSError(number, os.strerror(number), "a.arrow")})
         run(SerialExecutor(), context, 3)
     assert caught.value.errno == number
     assert lines(context, "began") == [0, 1]
@@ -204,7 +205,7 @@ def test_the_screen_hears_at_least_every_second_while_waiting(context: FakeConte
             1,
             lambda state: heard.append(time.monotonic()),
         )
-    gaps = [after - before for before, after in zip(heard, heard[1:], strict=False)]
+    gaps = [after - before for before, after in pairwise(heard)]
     assert max(gaps) < 1.5
 
 
@@ -252,7 +253,7 @@ def test_memory_stays_flat_over_many_items(context: FakeContext) -> None:
     tracemalloc.start()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     drive(executor, items(number), fake_work(context), state, lambda: None, QUICK)
-    held, most = tracemalloc.get_traced_memory()
+    most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert state.done == 1000 + number
     assert executor.most == executor.slots

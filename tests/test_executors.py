@@ -59,17 +59,14 @@ def is_gone(worker: str) -> bool:
     return status.rpartition(")")[2].split()[0] == "Z"
 
 
-@pytest.fixture(
-    scope="module", params=["serial", "processes", pytest.param("ray", marks=pytest.mark.ray)]
-)
+REMOTE = ["processes", pytest.param("ray", marks=pytest.mark.ray)]
+on_remote_executors = pytest.mark.parametrize("executor", REMOTE, indirect=True)
+
+
+@pytest.fixture(scope="module", params=["serial", *REMOTE])
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     with open_executor(ExecutorOptions(request.param, 2)) as opened:
         yield opened
-
-
-def remote_only(executor: Executor) -> None:
-    if executor.workers == 1:
-        pytest.skip("a task that dies takes a serial driver with it")
 
 
 def test_every_task_comes_back_once_with_its_result(executor: Executor) -> None:
@@ -122,8 +119,8 @@ def test_an_error_of_a_library_keeps_its_kind_and_text(
 
 
 @pytest.mark.fault
+@on_remote_executors
 def test_a_worker_that_dies_is_an_outcome_and_others_go_on(executor: Executor) -> None:
-    remote_only(executor)
     executor.submit(0, die)
     for task in range(1, 5):
         executor.submit(task, pid, task)
@@ -133,8 +130,8 @@ def test_a_worker_that_dies_is_an_outcome_and_others_go_on(executor: Executor) -
     assert all(outcomes[task].result for task in range(1, 5))
 
 
+@on_remote_executors
 def test_what_tasks_share_is_sent_once_to_each_worker(executor: Executor, tmp_path: Path) -> None:
-    remote_only(executor)
     shared = Noted(tmp_path / "sent")
     for task in range(6):
         executor.submit(task, pid, shared)
@@ -142,23 +139,23 @@ def test_what_tasks_share_is_sent_once_to_each_worker(executor: Executor, tmp_pa
     assert len(shared.file.read_text().split()) <= executor.workers
 
 
+@on_remote_executors
 def test_a_result_that_cannot_be_sent_is_an_error(executor: Executor) -> None:
-    remote_only(executor)
     executor.submit(1, unsendable, 0)
     outcome = collect(executor, 1)[1]
     assert outcome.error is not None or callable(outcome.result)  # Ray can send more
 
 
+@on_remote_executors
 def test_a_worker_uses_one_thread(executor: Executor) -> None:
-    remote_only(executor)
     executor.submit(1, thread_limits, 0)
     assert collect(executor, 1)[1].result == (1, "1")
 
 
+@on_remote_executors
 def test_a_function_that_is_not_installed_there_is_a_clear_error(
     executor: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remote_only(executor)
     module = ModuleType("only_in_this_process")
     exec("def work(number): return number", module.__dict__)
     monkeypatch.setitem(sys.modules, module.__name__, module)

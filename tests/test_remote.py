@@ -17,14 +17,23 @@ import pytest
 
 from pipeline.documents import read_documents
 from pipeline.inputs import cut_ranges, find_inputs
+from pipeline.readers import remote_calls
 from pipeline.readers.remote import opened
+from pipeline.stores.retries import Retries
+from pipeline.stores.systems import opened_system
 from schemas.build_config import BuildConfig
-from schemas.errors import InputError
+from schemas.errors import InputError, StorageError
 from schemas.sealed import seal
 from tests.text_inputs import jsonl, parquet_bytes, put, read_ranges
 
 OUTPUT = Path("nowhere")
 SMALL = BuildConfig(item_bytes=1024)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failures are tried again, but not for a minute."""
+    monkeypatch.setattr(remote_calls, "RETRIES", Retries(4, 5.0, 0.01, 0.05))
 
 
 @pytest.fixture
@@ -78,7 +87,7 @@ def test_a_server_out_of_reach_is_no_missing_file(web: str) -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/x.jsonl"
         for use in (lambda: find_inputs([url], OUTPUT), lambda: cut_ranges("x", url, SMALL)):
-            with pytest.raises(InputError, match=r"cannot be reached \(ClientConnectorError: "):
+            with pytest.raises(StorageError, match=r"in 4 tries .* ClientConnectorError: .* is up"):
                 use()
 
 
@@ -131,15 +140,44 @@ def test_what_the_callers_block_raises_is_its_own(
 def test_what_a_file_system_raises_while_it_is_read_names_the_url(
     memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the server went away")
 
     memory.pipe("/in/x.jsonl", b"{}")
     with opened("memory://in/x.jsonl") as (stream, size):
-        assert (size, stream.read(9)) == (2, b"{}")
-        monkeypatch.setattr(type(memory.store["/in/x.jsonl"]), "seek", fail)
+        assert (size, stream.read(9), stream.read(9), stream.seek(0)) == (2, b"{}", b"", 0)
+        memory.pipe("/in/x.jsonl", b"[]" * 2**20)
+    with opened("memory://in/x.jsonl") as (stream, size):
+        assert stream.read(3) == b"[]["
+        monkeypatch.setattr(type(memory), "cat_file", fail)
+        assert stream.read(2) == b"]["
+        stream.seek(size - 1)
         with pytest.raises(InputError, match=r"x\.jsonl: cannot be read .*the server went away"):
-            stream.seek(0)
+            stream.read(1)
+
+
+def test_a_range_that_comes_back_short_is_asked_for_again_and_is_never_the_end(
+    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, asked = type(memory).cat_file, []
+
+    def short(self: object, path: str, start: int, end: int) -> bytes:
+        asked.append((start, end))
+        content: bytes = whole(self, path, start=start, end=end)
+        return content[: -1 if len(asked) % 3 else None]
+
+    content = os.urandom(3 * 2**20)
+    memory.pipe("/in/x", content)
+    monkeypatch.setattr(type(memory), "cat_file", short)
+    with opened("memory://in/x") as (stream, size):
+        found = [stream.read(700_001) for _ in range(6)]
+    assert (b"".join(found), size) == (content, len(content))
+    first, second = (0, 2**20), (2**20, 3 * 2**20)
+    assert asked == [first] * 3 + [second] * 3
+    monkeypatch.setattr(type(memory), "cat_file", lambda *_, **__: b"")
+    with opened("memory://in/x") as (stream, _):
+        with pytest.raises(StorageError, match=r"in/x: .* ShortBodyError: 0 bytes instead of 1048"):
+            stream.read(1)
 
 
 class _Full(io.BytesIO):
@@ -212,7 +250,7 @@ def test_a_disk_that_a_whole_file_fills_is_named(
     url, temporary = f"{web}/x.jsonl", tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.setattr(fsspec.filesystem("http"), "get_file", fail)
+    monkeypatch.setattr(opened_system(url)[0], "get_file", fail)
     with pytest.raises(InputError, match=NO_ROOM.format(temporary, 14, url)):
         cut_ranges("x.jsonl", url, SMALL)
     assert list(temporary.iterdir()) == []
@@ -231,3 +269,29 @@ def test_a_missing_package_is_named(
     monkeypatch.setattr(sys.modules["fsspec.registry"], "registry", {})
     with pytest.raises(InputError, match=remedy):
         find_inputs([f"{scheme}://bucket/x.jsonl"], OUTPUT)
+
+
+class _Failing(_Quiet):
+    """Answers every other request, the others with what a server says that has too much to do."""
+
+    answers = 0
+
+    def send_head(self) -> io.BytesIO | None:  # type: ignore[override]
+        """As of the class above, or 503."""
+        type(self).answers += 1
+        if self.answers % 2:
+            self.send_error(503)
+            return None
+        return super().send_head()  # type: ignore[return-value]
+
+
+def test_a_web_server_that_has_too_much_to_do_is_asked_again(tmp_path: Path) -> None:
+    rows = [{"text": f"text {number}"} for number in range(100)]
+    (tmp_path / "x.jsonl").write_bytes(jsonl(rows))
+    handler = functools.partial(_Failing, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/x.jsonl"
+        assert cut_ranges("x.jsonl", url, SMALL) == cut_ranges("x", tmp_path / "x.jsonl", SMALL)
+        server.shutdown()
+    assert _Failing.answers > 4

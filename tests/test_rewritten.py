@@ -13,8 +13,6 @@ from schemas.samples import Sample
 from tests.sample_rows import Packed, pack
 from tests.strategies import SPECIAL
 
-COLUMNS = ("tokens", "labels", "positions", "block_positions")
-
 
 def packed_as(kind: str, **keys: object) -> Packed:
     """Rows of one sample each, all of one objective and without prompts in them."""
@@ -41,8 +39,11 @@ def is_found(packed: Packed, damaged: Packed) -> tuple[bool, bool]:
 
 @pytest.mark.parametrize(
     ("name", "place", "found"),
-    [("labels", 0, "expected 65535, found 12"), ("positions", 2, "expected 2, found 12")]
-    + [("block_positions", 1, "expected 0, found 12")],
+    [
+        ("labels", 0, "expected 65535, found 12"),
+        ("positions", 2, "expected 2, found 12"),
+        ("block_positions", 1, "expected 0, found 12"),
+    ],
 )
 def test_a_number_that_differs_is_named_with_what_was_expected(
     name: str, place: int, found: str

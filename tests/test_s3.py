@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +11,14 @@ import pytest
 from jobs.build import BuildRequest, build_dataset
 from pipeline.documents import read_documents
 from pipeline.inputs import cut_ranges, find_inputs
+from pipeline.readers import remote_calls
 from pipeline.readers.reads import Read
+from pipeline.stores.retries import Retries
 from schemas.build_config import BuildConfig
-from schemas.errors import InputError
+from schemas.errors import InputError, StorageError
 from tests.corpus import NoProgress, file_hashes, small_config
+from tests.faults import FAULTS, Faults
+from tests.object_server import ObjectServer, object_server
 from tests.text_inputs import jsonl, parquet_bytes
 
 OUTPUT = Path("nowhere")
@@ -30,31 +33,17 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:botocore")
 
 
 @pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    """A server of moto, and the environment that leads s3fs to it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        from moto.server import ThreadedMotoServer
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield f"http://{host}:{port}"
-    server.stop()
+def server() -> Iterator[ObjectServer]:
+    with object_server() as running:
+        running.put("/corpus")
+        yield running
 
 
 @pytest.fixture(scope="module")
-def bucket(endpoint: str) -> str:
+def bucket(server: ObjectServer) -> str:
     """A bucket with `FILES`."""
-    system = fsspec.filesystem("s3")
-    system.mkdir("corpus")
     for name, content in FILES.items():
-        system.pipe(f"corpus/in/{name}", content)
+        server.put(f"/corpus/in/{name}", content)
     return "s3://corpus/in"
 
 
@@ -125,3 +114,30 @@ def test_a_build_from_a_bucket_has_the_bytes_of_one_from_a_folder(
         request = BuildRequest(small_config(), [place], tmp_path / name, "serial", 1)
         build_dataset(request, NoProgress())
     assert file_hashes(tmp_path / "remote") == file_hashes(tmp_path / "local")
+
+
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name not in ("denied", "sleep")])
+def test_a_failing_server_gives_the_documents_of_a_folder(
+    server: ObjectServer, bucket: str, folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(remote_calls, "RETRIES", Retries(30, 20.0, 0.001, 0.01))
+    local = find_inputs([folder], OUTPUT).files
+    expected = all_reads(local)
+    with server.failing(Faults({fault: 0.3}, seed=3)) as faults:
+        remote = find_inputs([bucket], OUTPUT).files
+        assert list(remote) == list(local)
+        assert all_reads(remote) == expected
+    assert faults.injected[fault] > 5
+
+
+def test_a_server_that_keeps_failing_ends_in_one_message(
+    server: ObjectServer, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_calls, "RETRIES", Retries(3, 5.0, 0.01, 0.05))
+    with server.failing(Faults({"short": 1.0})):
+        with pytest.raises(StorageError, match=r"s3://corpus/in.*: could not be read in 3 tries"):
+            all_reads({"a.jsonl": f"{bucket}/a.jsonl"})
+    before = server.requests
+    with server.failing(Faults({"denied": 1.0})), pytest.raises(InputError, match="credentials"):
+        find_inputs([f"{bucket}/a.jsonl"], OUTPUT)
+    assert server.requests - before == 1

@@ -9,13 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.assemble import assemble_blanks
 from pipeline.engines.choice import choose_engine
-from pipeline.objectives import BLANKS, IN_PLACE, OBJECTIVES
+from pipeline.objectives import BLANKS, IN_PLACE, OBJECTIVES, Objective
 from pipeline.packing import decode_row
-from pipeline.sample_laws import Checked
+from pipeline.restore import restore_blanks
+from pipeline.sample_laws import Checked, SampleLaws
+from pipeline.spans import sample_blanks
+from pipeline.tools import Tools
 from schemas.build_config import BuildConfig, ObjectiveConfig
+from schemas.samples import ORIGIN_COLUMNS, Sample
 from tests import strategies
-from tests.sample_rows import MIXTURES, Packed, pack
+from tests.sample_rows import MIXTURES, SIZES, Packed, pack
 from tests.strategies import SPECIAL, VOCAB_SIZE
 
 TRIALS = 1000 if os.environ.get("BLANKSTREAM_FULL") else 30
@@ -217,3 +222,105 @@ def test_whatever_the_damage_nothing_is_raised(name: str, seed: int, count: int)
     assert {problem.row for problem in problems} <= set(
         np.flatnonzero((rows != packed.arrays.rows).any(1))
     )
+
+
+def first_of(packed: Packed, name: str) -> tuple[int, Sample]:
+    """The first row that begins with a sample of the objective `name`, and that sample."""
+    code = packed.row_format.objectives.index(name) + 1
+    codes = packed.arrays.rows[:, packed.row_format.slices["objectives"].start]
+    row = int(np.flatnonzero(codes == code)[0])
+    return row, decode_row(packed.arrays.rows[row], packed.row_format)[0]
+
+
+@pytest.mark.parametrize(("mixture", "name"), [("glm", "blank"), ("glm", "sentence")])
+def test_a_kept_token_that_is_another_is_not_seen(mixture: str, name: str) -> None:
+    packed = pack(MIXTURES[mixture])
+    row, sample = first_of(packed, name)
+    kept = np.flatnonzero(sample.tokens[: sample.boundary] > SPECIAL.noise).tolist()
+    for place in kept[::9]:
+        other = 9 + (int(sample.tokens[place]) + 1) % 900
+        assert packed.having(row, "tokens", place, other).problems(packed.keys) == []
+        damaged = packed.having(row, "tokens", place, SPECIAL.noise)
+        assert damaged.problems()[0].startswith(f"row {row}, sample 0: token 8 at place ")
+
+
+def test_an_objective_of_the_same_form_and_mask_may_not_be_seen() -> None:
+    packed = pack(MIXTURES["glm"])
+    row, sample = first_of(packed, "instruction")
+    damaged = packed.having(row, "objectives", 0, packed.row_format.objectives.index("prefix") + 1)
+    assert sample.boundary > 2
+    assert told(damaged.check()) == told(damaged.check(packed.keys)) == []
+    for code in (1, 2, 5):
+        assert told(packed.having(row, "objectives", 0, code).check())
+
+
+def test_a_number_beyond_the_vocabulary_is_told_where_it_stands() -> None:
+    packed = pack(MIXTURES["glm"])
+    row, _ = first_of(packed, "blank")
+    for name in ("tokens", "labels"):
+        assert packed.having(row, name, 3, VOCAB_SIZE).problems() == [
+            f"row {row}, sample 0: {name}, place 3 of the sample: expected {VOCAB_SIZE - 1}, "
+            f"found {VOCAB_SIZE}"
+        ]
+
+
+def test_a_sample_that_is_not_of_its_form_cannot_be_read_back() -> None:
+    packed = pack(MIXTURES["glm"])
+    row, sample = first_of(packed, "document")
+    mask = np.flatnonzero(sample.tokens == SPECIAL.gmask)[0]
+    assert packed.having(row, "tokens", int(mask), SPECIAL.smask).problems() == [
+        f"row {row}, sample 0: its spans cannot be read back from labels, positions and mask "
+        "tokens: expected the form of its objective (docs/objectives.md)"
+    ]
+
+
+def test_start_and_stop_are_those_of_the_window() -> None:
+    packed = pack(MIXTURES["baselines"])
+    for column in (2, 3):
+        value = int(packed.arrays.origin[column, 0, 0])
+        damaged = packed.from_elsewhere(0, 0, ORIGIN_COLUMNS[column], value + 1)
+        assert any("a window of" in what for what in damaged.problems())
+
+
+def test_another_document_is_seen_with_keys() -> None:
+    packed = pack(MIXTURES["baselines"], documents=3, tokens=900)
+    row = int(np.flatnonzero((packed.arrays.origin[0] == 2).any(axis=1))[-1])
+    last = int(np.flatnonzero(packed.arrays.origin[3, row])[-1])
+    elsewhere = packed.from_elsewhere(row, last, "document", 3)
+    assert elsewhere.problems(packed.keys)[-1] == (
+        f"row {row}, sample {last}: document 3: expected one of the item's 3"
+    )
+    fourth = np.append(packed.keys, np.uint64(77))
+    assert elsewhere.problems() == []
+    assert "which the document's key draws" in elsewhere.problems(fourth)[-1]
+
+
+def test_problems_stand_in_the_order_of_the_rows() -> None:
+    packed = pack(MIXTURES["glm"])
+    for row in (5, 2, 9):
+        packed = packed.having(row, "positions", 1, 70).having(row, "tokens", 299, 7)
+    found = [(problem.row, problem.sample) for problem in packed.check().problems]
+    assert [row for row, _ in found] == sorted(row for row, _ in found)
+    assert {(2, 0), (5, 0), (9, 0)} <= set(found)
+
+
+def test_the_laws_are_those_of_the_tools_of_a_data_set() -> None:
+    packed = pack(MIXTURES["glm"])
+    engine = choose_engine("batched")
+    tools = Tools(packed.config, None, None, packed.row_format, packed.rules, engine)  # type: ignore
+    laws = SampleLaws.of(tools)
+    assert laws == SampleLaws(packed.config, packed.rules, packed.row_format, engine)
+
+
+def test_a_kind_that_the_engines_do_not_know_is_checked_by_its_definition(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = replace(
+        BLANKS,
+        assemble=lambda *of: assemble_blanks(*of),
+        restore=lambda *of: restore_blanks(*of),
+    )
+    monkeypatch.setitem(OBJECTIVES, "slow", Objective(sample_blanks, slow))
+    packed = pack(BuildConfig(objective={"slow": ObjectiveConfig(kind="slow")}, **SIZES), 5)
+    assert told(packed.check()) == told(packed.check(packed.keys)) == []
+    assert len(packed.having(0, "labels", 8, 5).check().problems) == 1

@@ -19,6 +19,11 @@ _OBJECT_STORE_BYTES = 100 * 2**20
 _MAX_TEMPORARY_CHARACTERS = 30
 """A socket's path ends at 107 characters, of which Ray takes about seventy."""
 
+_QUIET = {
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^(A worker died or was killed|Raylet is terminated)",
+}
+"""What Ray would print in the middle of a progress bar; the driver counts these deaths itself."""
+
 _HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 _HTTP2_SETTINGS = 4
 
@@ -31,30 +36,45 @@ def own_ray(workers: int, dashboard: bool, notes: list[str]) -> Iterator[Any]:
     writes nothing below the home, and ends with the block. Where its dashboard is goes to `notes`.
     Yields the module `ray`.
     """
-    ray = import_ray(_environment_of_our_own())
+    ray = import_ray(own_environment())
     if ray.is_initialized():
         yield ray
         return
     parent = tempfile.gettempdir()
     short = parent if len(parent) <= _MAX_TEMPORARY_CHARACTERS else "/tmp"  # noqa: S108
     with tempfile.TemporaryDirectory(prefix="bs-", dir=short, ignore_cleanup_errors=True) as folder:
-        started = ray.init(
-            "local",
-            num_cpus=workers,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            include_dashboard=dashboard,
-            dashboard_host="127.0.0.1",
-            log_to_driver=False,
-            logging_level="ERROR",
-            _node_ip_address="127.0.0.1",
-            _temp_dir=folder,
-        )
+        with _temporary_files_in(folder):
+            started = ray.init(
+                "local",
+                num_cpus=workers,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                include_dashboard=dashboard,
+                dashboard_host="127.0.0.1",
+                log_to_driver=False,
+                logging_level="ERROR",
+                _node_ip_address="127.0.0.1",
+                _temp_dir=folder,
+            )
         if dashboard:
             notes.append(_dashboard_note(started.dashboard_url))
         try:
             yield ray
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _temporary_files_in(folder: str) -> Iterator[None]:
+    """For processes started meanwhile, which are killed in the end and clear nothing up."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
 
 
 @contextmanager
@@ -81,7 +101,7 @@ def cluster_ray(address: str) -> Iterator[Any]:
 
 def import_ray(environment: dict[str, str]) -> Any:
     """The module; Ray reads its environment when it is imported, so that is completed first."""
-    for name, value in environment.items():
+    for name, value in (_QUIET | environment).items():
         os.environ.setdefault(name, value)
     try:
         import ray
@@ -93,7 +113,8 @@ def import_ray(environment: dict[str, str]) -> Any:
     return ray
 
 
-def _environment_of_our_own() -> dict[str, str]:
+def own_environment() -> dict[str, str]:
+    """What a Ray of our own is told: a token, loopback, nothing reported."""
     environment = {
         "RAY_AUTH_MODE": "token",
         "RAY_USAGE_STATS_ENABLED": "0",

@@ -119,7 +119,11 @@ def _sums(name: str, own: Counts) -> dict[str, Any]:
 
 def _described(kind: str, found: ObjectiveStatistics) -> dict[str, Any]:
     """Histograms, and what the gate found: `laws` is null where no law is declared."""
-    windows = {"windows": found.lawful.windows, "short_windows": found.short.windows}
+    windows = {
+        "kind": kind,
+        "windows": found.lawful.windows,
+        "short_windows": found.short.windows,
+    }
     histograms = {
         "span_lengths": found.lawful.span_lengths,
         "spans_per_window": found.lawful.spans_per_window,
@@ -134,4 +138,6 @@ def _described(kind: str, found: ObjectiveStatistics) -> dict[str, Any]:
 
 def _law_found(sums: TallySums, every: int) -> dict[str, Any]:
     checked = {"windows": sums.windows, "windows_apart": every - sums.windows}
-    return checked | compare(sums.observed, sums.expected)._asdict()
+    bins = {"observed": sums.observed, "expected": sums.expected}
+    shown = {name: [round(units / UNIT, 3) for units in column] for name, column in bins.items()}
+    return checked | compare(sums.observed, sums.expected)._asdict() | shown

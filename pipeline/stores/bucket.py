@@ -1,6 +1,7 @@
 """Operations on the objects below one URL: tried again, measured, and explained when they fail.
 
-Stands between the file systems of fsspec (`systems.py`) and the store (`objects.py`).
+Stands between the file systems of fsspec (`systems.py`) and the store (`objects.py`), whose writes
+are in `uploads.py`.
 """
 
 import os
@@ -28,7 +29,7 @@ class Bucket:
 
     def __init__(self, url: str, retries: Retries, read_seconds: float) -> None:
         self.url = url.rstrip("/")
-        self._retries, self._read_seconds = retries, read_seconds
+        self._retries, self.read_seconds = retries, read_seconds
         self._opened: dict[tuple[int, bool], tuple[Any, str]] = {}
         self.root = self._open()[1].rstrip("/")
         if not self.root.strip("/"):
@@ -98,16 +99,6 @@ class Bucket:
         names = {path.removeprefix(f"{self.root}/"): size for path, size in files.items()}
         return {checked_name(self.url, name): size for name, size in names.items()}
 
-    def put(self, name: str, action: Callable[[], T]) -> T:
-        """As `call`, for what writes: only the bucket can be missing."""
-        try:
-            return self.call(name, "written", action)
-        except FileNotFoundError as error:
-            raise DatasetError(
-                f"{self.where(name)}: cannot be written, since there is no such bucket ({error}); "
-                "create it, or check the URL"
-            ) from error
-
     def call(self, name: str, verb: str, action: Callable[[], T]) -> T:
         """What `action` returns, tried again where that may help.
 
@@ -125,7 +116,7 @@ class Bucket:
         if key not in self._opened:
             options = {"skip_instance_cache": True, "use_listings_cache": False}
             try:
-                self._opened[key] = opened_system(self.url, self._read_seconds, **options)
+                self._opened[key] = opened_system(self.url, self.read_seconds, **options)
             except (ImportError, ValueError) as error:
                 raise refused(self.url, "opened", error) from error
             if for_parts and is_s3(self.url):

@@ -10,17 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.stores.bucket import Bucket, check_length
+from pipeline.stores.bucket import Bucket
 from pipeline.stores.names import is_temporary
-from pipeline.stores.retries import Retries, status_of
+from pipeline.stores.retries import Retries
 from pipeline.stores.store import Draft
 from pipeline.stores.systems import READ_SECONDS, scheme_of
-
-_PARTS_FROM_BYTES = 2**26
-"""From here on an upload may be in parts."""
+from pipeline.stores.uploads import Uploads
 
 _CONDITIONAL = ("s3", "s3a", "gs", "gcs")
-_PRECONDITION_FAILED = 412
 _creating = threading.Lock()
 
 
@@ -30,8 +27,8 @@ class ObjectStore:
     `create` is exclusive on S3 and Google's storage, which put on the condition that there is no
     object (a server that only speaks their language may ignore it). Elsewhere it looks and then
     puts: threads of one process take turns, but of two processes at the same instant both may be
-    told True, and the later content stays. When the reply to a put was lost, True also stands for
-    an object with exactly these bytes that somebody else created meanwhile.
+    told True, and the later content stays. A put whose reply was lost counts as made: on S3 by a
+    mark in the object's metadata, on Google's storage by its bytes, which somebody else may have.
     """
 
     def __init__(
@@ -39,6 +36,7 @@ class ObjectStore:
     ) -> None:
         """`read_seconds`: how long a server may take to send the next bytes."""
         self._bucket = Bucket(url, retries or Retries(), read_seconds)
+        self._uploads = Uploads(self._bucket)
 
     @property
     def place(self) -> str:
@@ -78,8 +76,7 @@ class ObjectStore:
 
     def replace(self, name: str, content: bytes) -> None:
         """Write a small file in one put, over one that is there."""
-        path = self._bucket.path(name)
-        self._bucket.put(name, lambda: self._bucket.system().pipe_file(path, content))
+        self._uploads.put(name, content)
 
     def create(self, name: str, content: bytes) -> bool:
         """Write a small file unless there is one; False when there is, which stays as it is.
@@ -89,29 +86,12 @@ class ObjectStore:
         if self.size(name) is not None:
             return False
         if scheme_of(self.place) in _CONDITIONAL:
-            return self._create(name, content)
+            return self._uploads.put_new(name, content)
         with _creating:
             is_free = self.size(name) is None
             if is_free:
                 self.replace(name, content)
         return is_free
-
-    def _create(self, name: str, content: bytes) -> bool:
-        path, failures = self._bucket.path(name), 0
-
-        def put() -> bool:
-            nonlocal failures
-            try:
-                self._bucket.system().pipe_file(path, content, mode="create")
-            except Exception as error:
-                if _is_taken(error):
-                    return False
-                failures += 1
-                raise
-            return True
-
-        # A put whose reply was lost is refused when it is tried again: the object is ours.
-        return self._bucket.put(name, put) or (failures > 0 and self.read(name) == content)
 
     @contextmanager
     def draft(self, folder: str) -> Iterator[Draft]:
@@ -120,18 +100,7 @@ class ObjectStore:
         with tempfile.TemporaryDirectory(prefix="blankstream-") as place:
             path = Path(place, "draft")
             path.touch()
-            yield _ObjectDraft(self, path)
-
-    def upload(self, name: str, file: Path) -> None:
-        """Put a local file in its place, over one that is there; its size is read back."""
-        path, size = self._bucket.path(name), file.stat().st_size
-
-        def put() -> None:
-            system = self._bucket.system(for_parts=size >= _PARTS_FROM_BYTES)
-            system.put_file(str(file), path)
-            check_length(int(self._bucket.system().info(path)["size"]), size)
-
-        self._bucket.put(name, put)
+            yield _ObjectDraft(self._uploads, path)
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
@@ -160,8 +129,8 @@ class ObjectStore:
 class _ObjectDraft:
     """A local file that becomes an object when it is committed."""
 
-    def __init__(self, store: ObjectStore, path: Path) -> None:
-        self._store, self._path = store, path
+    def __init__(self, uploads: Uploads, path: Path) -> None:
+        self._uploads, self._path = uploads, path
 
     @property
     def path(self) -> Path:
@@ -170,10 +139,4 @@ class _ObjectDraft:
 
     def commit(self, name: str) -> None:
         """Upload the finished file, over an object of that name."""
-        self._store.upload(name, self._path)
-
-
-def _is_taken(error: Exception) -> bool:
-    """Whether a put was refused because there is such an object."""
-    cause = error.__cause__ or error
-    return isinstance(error, FileExistsError) or status_of(cause)[0] == _PRECONDITION_FAILED
+        self._uploads.upload(name, self._path)

@@ -153,13 +153,14 @@ class Retries:
 
 
 def _given_up(place: str, verb: str, effort: str, error: Exception) -> StorageError:
+    seen = next(one for one in _causes(error) if _is_transient(one))
     return StorageError(
-        f"{place}: could not be {verb} in {effort}, the last of which ended with {said(error)}; "
-        "see that the server is up and the network reaches it, and run the same command again"
+        f"{place}: could not be {verb} in {effort}, the last of which ended with {said(seen)}; "
+        "see that the server is up and can be reached, and run the same command again"
     )
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """Type and first line of an exception, for a message."""
     what = str(error).strip().splitlines() or ["no message"]
     return f"{type(error).__name__}: {what[0][:300]}"

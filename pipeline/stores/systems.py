@@ -4,6 +4,7 @@ Stands below `bucket.py` and the readers of inputs behind URLs. fsspec and its p
 when the first URL is opened.
 """
 
+import asyncio
 from importlib import import_module
 from typing import Any
 
@@ -26,6 +27,9 @@ _PACKAGES = {
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 """How long a server may take to accept a connection, and to send the next bytes."""
+
+_SLOWEST_BYTES_PER_SECOND = 2**18
+"""An upload that is slower counts as stuck."""
 
 
 def scheme_of(url: str) -> str:
@@ -65,6 +69,29 @@ def _limits(url: str, read_seconds: float) -> dict[str, Any]:
         )
         return {"client_kwargs": {"timeout": limit}}
     return {"auto_mkdir": True} if scheme_of(url) == "file" else {}
+
+
+def written(
+    system: Any, method: str, size: int, read_seconds: float, *args: Any, **more: Any
+) -> None:
+    """Run `pipe_file` or `put_file` of a file system for `size` bytes, within a limit of time.
+
+    The limits of sockets do not hold while a server that was asked whether to go on says nothing,
+    nor while it takes no bytes. Raises `TimeoutError`, and what the file system raises.
+    """
+    if not getattr(system, "async_impl", False):
+        getattr(system, method)(*args, **more)
+        return
+    seconds = read_seconds + size / _SLOWEST_BYTES_PER_SECOND
+    upload = getattr(system, f"_{method}")(*args, **more)
+    future = asyncio.run_coroutine_threadsafe(upload, system.loop)
+    try:
+        future.result(seconds)
+    except BaseException as error:
+        is_stuck = future.cancel() and isinstance(error, TimeoutError)
+        if not is_stuck:
+            raise
+        raise TimeoutError(f"{size} bytes were not taken in {seconds:.0f} s") from error
 
 
 def install_hint(url: str, error: ImportError) -> str:

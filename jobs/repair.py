@@ -1,0 +1,131 @@
+"""`blankstream repair`: damaged files of a data set put back to the bytes they had.
+
+Finds what the fast `verify` finds, builds the items concerned once more from their sources, and
+puts in place only what is missing or damaged. docs/verify.md says what it needs.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.each import for_each
+from jobs.executors.choice import open_executor
+from jobs.mend_whole import mend_whole
+from jobs.remake import Contents, Files, remade_tables, remade_tools
+from jobs.verify import Inspection, VerifyRequest, find_sources, inspect
+from jobs.verify_items import absolute
+from pipeline.build import BuildContext
+from pipeline.item_check import CheckContext, check_item
+from pipeline.mend_item import mend_item, read_or_none
+from pipeline.stores.choice import open_store
+from pipeline.stores.store import Store
+from pipeline.whole import read_whole
+from pipeline.whole_files import check_older, check_plan_tables, check_table, check_tools
+from schemas.errors import CorruptDataError, InputError
+from schemas.plan import WorkItem
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class RepairRequest:
+    """What the command line asks for; empty `executor` as in `VerifyRequest`."""
+
+    dataset: str | Path
+    inputs: Sequence[str | Path] = ()
+    executor: str = ""
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """`problems` is what was wrong; `items` were built again; `files` are the names of those
+    written, sorted; `notes` as in `Verified`."""
+
+    problems: tuple[str, ...]
+    items: int
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def repair_dataset(request: RepairRequest, advance: Callable[[int], None]) -> Repaired:
+    """Mend the data set; where nothing is damaged nothing is written.
+
+    `advance` is told the bytes of every item looked at. Raises `DatasetError` when there is no data
+    set, or damage that only a copy can mend, `InputError` for sources that are needed and not given
+    or have changed: all of that before anything is written. `CorruptDataError` when what is built
+    is not what was recorded, or is damaged again at the end.
+    """
+    store = open_store(request.dataset)
+    files = absolute(find_sources(store, request.inputs))
+    whole = read_whole(store, needs_manifest=False)
+    written = [] if check_plan_tables(whole) else _write_all(store, remade_tables(whole, files))
+    checked = VerifyRequest(request.dataset, executor=request.executor, workers=request.workers)
+    return _Repair(inspect(whole, checked, advance), checked, files).run(written)
+
+
+class _Repair:
+    """One repair of what `found` says."""
+
+    def __init__(self, found: Inspection, request: VerifyRequest, files: Files) -> None:
+        assert found.items, "the tables of the plan are intact"
+        self._found, self._options, self._items = found, request.options(), found.items.damaged
+        whole = found.whole
+        self._whole, self._store = whole, whole.store
+        self._build = BuildContext(whole.place, files, whole.plan.recipe)
+
+    def run(self, written: list[str]) -> Repaired:
+        """Mend tools, items, and what stands above them, in this order; then look again."""
+        problems, notes = self._found.verified.problems, self._found.verified.notes
+        if not self._found.damage:
+            return Repaired(problems, 0, (), notes)
+        files = self._build.sources
+        _check_given((item for item, _ in self._items), files)
+        tools = {} if self._found.has_tools else remade_tools(self._whole, files)
+        written = written + _write_all(self._store, tools)
+        with open_executor(self._options) as executor:
+            tasks = iter(self._items)
+            for _, names in for_each(executor, mend_item, self._build, tasks):
+                written += names
+        written += mend_whole(self._whole)
+        self._look_again()
+        return Repaired(problems, len(self._items), tuple(sorted(written)), notes)
+
+    def _look_again(self) -> None:
+        """Raise `CorruptDataError` for damage in what was touched."""
+        whole = read_whole(self._store)
+        check_plan_tables(whole)
+        check_tools(whole)
+        assert whole.manifest
+        check_table(whole.damage, whole.manifest)
+        check_older(whole)
+        damage = whole.found
+        context = CheckContext(whole.place, whole.plan.recipe)
+        with open_executor(self._options) as executor:
+            tasks = ((item, None) for item, _ in self._items)
+            for _, check in for_each(executor, check_item, context, tasks):
+                damage += check.damage
+        if damage:
+            told = "\n".join(one.text for one in damage)
+            raise CorruptDataError(
+                f"{self._store.place}: still damaged after the repair; look at the disk, and at "
+                f"other programs that write there\n{told}"
+            )
+
+
+def _check_given(items: Iterable[WorkItem], files: Files) -> None:
+    needed = {part.path for item in items for part in item.slice.ranges}
+    if missing := sorted(needed - files.keys()):
+        more = ", ..." if len(missing) > _SHOWN else ""
+        raise InputError(
+            f"damaged items need {len(missing)} inputs that were not given: "
+            f"{', '.join(missing[:_SHOWN])}{more}; add them to --input; nothing was changed"
+        )
+
+
+def _write_all(store: Store, contents: Contents) -> list[str]:
+    """Write what differs; names."""
+    differing = [name for name in contents if read_or_none(store, name) != contents[name]]
+    for name in differing:
+        store.replace(name, contents[name])
+    return differing

@@ -1,0 +1,166 @@
+"""The benchmarks of scale: memory that does not grow with the items, clocks to be trusted."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import scale, steady_state
+from benchmarks.fake_records import FakeStore
+from benchmarks.fake_work import AtOnce, built_record
+from benchmarks.full_swing import Moment, Swing
+from benchmarks.meter import Meter
+from benchmarks.process_tree import tree_cpu_seconds
+from jobs.build_state import BuildState
+from pipeline.records import FolderListing, missing_files, read_record
+from pipeline.survey import Survey
+from schemas.plan import Slice, SourceRange, WorkItem, work_item
+from schemas.record import ItemRecord
+
+FULL = bool(os.environ.get("BLANKSTREAM_FULL"))
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> ItemRecord:
+    return built_record(tmp_path_factory.mktemp("template") / "built")[1]
+
+
+def item(number: int) -> WorkItem:
+    return work_item("recipe", 0, 0, Slice(number, (SourceRange("a", 0, 1, "0" * 32),)))
+
+
+def test_every_stage_prints_a_line_with_its_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    scale.main(["3000"])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["stage"] for line in lines] == [
+        "plan",
+        "items",
+        "unbuilt, nothing built",
+        "unbuilt, all built",
+        "drive",
+        "survey",
+        "table and manifest",
+        "sizes",
+    ]
+    for line in lines[:-1]:
+        assert line["cpu_seconds_per_million"] < 3000
+        assert len(line["memory_megabytes"]) == 3
+    sizes = lines[-1]["megabytes_per_million_items"]
+    assert sizes["plan"] < 100
+    assert sizes["manifest"] < sizes["plan"] < sizes["table"] < 1000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FULL, reason="400,000 items take minutes")
+def test_an_item_more_costs_no_memory_in_any_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    scale.main(["400000"])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    costs = {line["stage"]: line["bytes_per_item"] for line in lines[:-1]}
+    assert max(costs.values()) < 64, costs
+
+
+def test_tasks_that_commit_a_record_are_counted_too() -> None:
+    lines = list(scale.run(300, 2, writes=True))
+    (driven,) = (line for line in lines if line["stage"] == "drive")
+    assert driven["writes"]
+    assert driven["executor"] == "at once"
+
+
+def test_a_fake_store_is_what_a_survey_expects(tmp_path: Path, template: ItemRecord) -> None:
+    store = FakeStore(tmp_path, template, 3)
+    items = [item(number) for number in range(1500)]
+    listing = FolderListing(store)
+    for one in store.known(iter(items)):
+        record = read_record(store, one)
+        assert record
+        assert (record.item, record.slice) == (one.id, one.slice.number)
+        assert missing_files(listing, record) == []
+    with Survey(store) as survey:
+        survey.take(store.known(iter(items)))
+        assert not survey.lost
+        assert survey.counts["documents"] == 1500 * template.counts["documents"]
+        assert survey.rows["train"] == 1500 * template.counts["train.rows"]
+        assert len(survey.ids.repeated()) == 0
+        assert sum(1 for _ in survey.entries()) == 1500 * len(template.shards)
+    assert store.seconds > 0
+
+
+def test_a_meter_looks_after_a_quarter_a_half_and_all() -> None:
+    meter = Meter("x", 100)
+    start = meter.memory[0]
+    kept = [b"1" * 1_000_000 for _ in meter.through(range(100))]
+    line = meter.line(extra=1)
+    assert (line["stage"], line["items"], line["extra"]) == ("x", 100, 1)
+    assert len(kept) == 100
+    assert meter.memory[0] == start
+    assert line["memory_megabytes"][2] >= line["memory_megabytes"][0]
+    assert 500_000 < line["bytes_per_item"] < 1_500_000
+
+
+def test_tasks_done_at_once_come_back_as_outcomes() -> None:
+    executor = AtOnce()
+    executor.submit(7, divmod, 7, 2)
+    executor.submit(8, divmod, 7, 0)
+    good, bad = executor.wait(0.0)
+    assert (good.task, good.result, good.error) == (7, (3, 1), None)
+    assert (bad.task, bad.result, type(bad.error)) == (8, None, ZeroDivisionError)
+    assert executor.wait(0.0) == []
+
+
+def test_the_cpu_time_of_a_tree_has_that_of_its_children() -> None:
+    before = tree_cpu_seconds(os.getpid())
+    burn = "x = sum(range(20_000_000)); print(x, flush=True); input()"
+    command = [sys.executable, "-c", burn]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as child:
+        assert child.stdout
+        child.stdout.readline()
+        alive = tree_cpu_seconds(child.pid)
+        assert alive > 0.1
+        assert tree_cpu_seconds(os.getpid()) - before > 0.9 * alive
+        child.communicate(b"\n")
+    assert tree_cpu_seconds(os.getpid()) - before > 0.9 * alive
+
+
+def test_a_build_is_in_full_swing_between_its_warm_items_and_the_last_ones() -> None:
+    swing, state = Swing(2), BuildState(total=12, before=1)
+    swing.started(state)
+    for done in range(12):
+        state.done, state.rows = done, 100 * done
+        swing.changed()
+    assert swing.first
+    assert swing.last
+    assert (swing.first.rows, swing.last.rows) == (400, 900)
+    assert swing.measured().rows == 500
+    with pytest.raises(AssertionError, match="too few items"):
+        Swing(2).measured()
+
+
+def test_the_summary_compares_runs_of_one_round_and_takes_medians() -> None:
+    run = Moment(10.0, 1000, 0.1, 12.0, 10.0)
+    twice = replace(run, rows=1900)
+    dear = replace(twice, cpu_seconds=13.2, driver_cpu_seconds=0.3)
+    runs = {
+        ("processes", 1): [run] * 3,
+        ("processes", 2): [twice, twice, replace(twice, rows=100)],
+        ("ray", 1): [run] * 3,
+        ("ray", 2): [dear] * 3,
+    }
+    line = steady_state.summary(["processes", "ray"], runs)
+    assert line["processes"]["rows_per_second"] == [100, 190]
+    assert line["processes"]["two_over_one"] == 1.9
+    assert line["ray"]["driver_cpu_over_task_seconds"] == 0.03
+    assert line["cpu_ray_over_processes"] == 1.1
+
+
+@pytest.mark.slow
+def test_the_steady_state_can_be_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    steady_state.main(["--quick", "--rounds", "1", "--executors", "processes"])
+    line = json.loads(capsys.readouterr().out)
+    assert line["processes"]["rows_per_second"][0] > 10
+    assert 0 < line["processes"]["driver_cpu_over_task_seconds"] < 0.2
