@@ -1,8 +1,7 @@
 """Requests that a build onto object storage makes, counted at the server (moto's, on loopback).
 
-The same text is built twice, once cut into few items and once into many, each with one shard of
-each split that has rows; what grows with the items is per item, the rest is of the build. Prints
-one JSON line.
+The same text is built twice, cut into few items and into many: the difference is what an item
+costs, the rest belongs to the build. Inputs are local. Prints one JSON line.
 """
 
 import json
@@ -10,19 +9,20 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import unquote
 
 from benchmarks.corpus import write_jsonl
 from jobs.build import BuildRequest, build_dataset
-from pipeline.stores.choice import open_store
-from schemas.manifest import Manifest
 from tests import object_server
 from tests.corpus import NoProgress, small_config
 
-MEGABYTES = 1.0
-FEW_BYTES, MANY_BYTES = 200_000, 20_000
+DOCUMENTS, RECORDS, SHARDS = "documents", "records/", "shards/"
+MEGABYTES = 0.3
+FEW_BYTES, MANY_BYTES = 100_000, 20_000
 
 
 class CountingServer(object_server.ObjectServer):
@@ -33,6 +33,7 @@ class CountingServer(object_server.ObjectServer):
         self.counts: Counter[tuple[str, str]] = Counter()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Count one request and answer it."""
         is_list = "list-type" in environ.get("QUERY_STRING", "")
         verb = "LIST" if is_list else environ["REQUEST_METHOD"]
         name = environ["QUERY_STRING"] if is_list else environ["PATH_INFO"]
@@ -42,10 +43,8 @@ class CountingServer(object_server.ObjectServer):
 
 def kind_of(name: str) -> str:
     """What a request is about."""
-    for kind in ("documents.arrow", "records", "shards/", "quarantine"):
-        if kind in name.replace("%2F", "/"):
-            return kind.split(".")[0].rstrip("/")
-    return "other"
+    found = (kind for kind in (DOCUMENTS, RECORDS, SHARDS) if kind in unquote(name))
+    return next(found, "other")
 
 
 @contextmanager
@@ -60,37 +59,52 @@ def counting_server() -> Iterator[CountingServer]:
         yield server
 
 
-def build(server: CountingServer, text: Path, item_bytes: int) -> tuple[int, int, Counter[Any]]:
+@dataclass(frozen=True)
+class Counted:
     """Items, shards and requests of one build."""
-    url = f"s3://sets/{item_bytes}"
+
+    items: int
+    shards: int
+    requests: Counter[tuple[str, str]]
+
+
+def build(server: CountingServer, text: Path, item_bytes: int) -> Counted:
+    """Build `text` in items of `item_bytes`, serially."""
+    url, progress = f"s3://sets/{item_bytes}", NoProgress()
     config = small_config(item_bytes=item_bytes, shard_rows=1 << 16)
     server.counts.clear()
-    progress = NoProgress()
     manifest = build_dataset(BuildRequest(config, [text], url, "serial", 1), progress)
-    counts = server.counts.copy()
-    return progress.state.total, shards(manifest), counts
+    num_shards = sum(block.shards for block in manifest.table_blocks)
+    return Counted(progress.state.total, num_shards, server.counts.copy())
 
 
-def shards(manifest: Manifest) -> int:
-    """Shards of the data set."""
-    return sum(block.shards for block in manifest.table_blocks)
+def per_item(few: Counted, many: Counted) -> dict[str, float]:
+    """Requests that an item more makes, by verb and kind; those about shards are per shard."""
+    found = {}
+    for verb, kind in sorted(few.requests | many.requests):
+        added = many.requests[verb, kind] - few.requests[verb, kind]
+        each = many.shards - few.shards if kind == SHARDS else many.items - few.items
+        found[f"{verb} {kind}"] = round(added / each, 2)
+    return {name: count for name, count in found.items() if count}
+
+
+def measure(folder: Path) -> tuple[Counted, Counted]:
+    """The two builds."""
+    text = folder / "text.jsonl"
+    write_jsonl(text, MEGABYTES)
+    with counting_server() as server:
+        return build(server, text, FEW_BYTES), build(server, text, MANY_BYTES)
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as name, counting_server() as server:
-        text = Path(name) / "text.jsonl"
-        write_jsonl(text, MEGABYTES)
-        few, many = (build(server, text, size) for size in (FEW_BYTES, MANY_BYTES))
-        assert open_store(f"s3://sets/{MANY_BYTES}").size("manifest.json")
-    added = many[0] - few[0]
-    kinds = sorted(few[2] | many[2])
-    per_item = {f"{verb} {kind}": (many[2][verb, kind] - few[2][verb, kind]) / added for verb, kind in kinds}
+    with tempfile.TemporaryDirectory() as name:
+        few, many = measure(Path(name))
     result = {
         "benchmark": "object_requests",
-        "items": [few[0], many[0]],
-        "shards": [few[1], many[1]],
-        "per_item": {name: round(count, 2) for name, count in per_item.items()},
-        "few": {f"{verb} {kind}": few[2][verb, kind] for verb, kind in kinds},
+        "items": [few.items, many.items],
+        "shards": [few.shards, many.shards],
+        "requests": [sum(few.requests.values()), sum(many.requests.values())],
+        "per_item": per_item(few, many),
     }
     print(json.dumps(result))
 

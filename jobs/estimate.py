@@ -34,8 +34,8 @@ class Forecast:
     """What the items to build will come to, from the sample.
 
     `tokens` are those of the text, each pass counted; `disk_bytes` those of shards, records,
-    documents and quarantine; `seconds` with the workers that would run, `worker_seconds` of them all together. Exact (but for the times) when every
-    item was sampled.
+    documents and quarantine; `seconds` with the workers that would run, `worker_seconds` of them
+    all together. Exact (but for the times) when every item was sampled.
     """
 
     rows: dict[str, int]

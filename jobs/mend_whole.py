@@ -4,13 +4,17 @@ Last step of `repair`, when every item is whole: plans from each other, shard ta
 records, manifests from their copies, else from the records too.
 """
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pipeline.damage import DamageList
 from pipeline.finish import make_manifest, read_manifest
 from pipeline.mend_item import read_or_none
 from pipeline.plan_tables import PlanReader
+from pipeline.stores.local import LocalStore
+from pipeline.stores.overlay import OverlayStore
 from pipeline.survey import Survey
 from pipeline.table import write_table
 from pipeline.tar_index import dataset_json
@@ -108,13 +112,18 @@ class _Mender:
         return next((one for one in _beginnings(self._plan) if one.digest == digest), None)
 
     def _made(self, plan: Plan, version: int) -> Manifest:
-        with self._survey(plan) as (reader, survey):
-            return make_manifest(self._store, reader, survey, version, ANY_RATIO)
+        """What a build writes; its shard table is left to `_table`."""
+        with (
+            tempfile.TemporaryDirectory(prefix="blankstream-") as name,
+            self._survey(plan) as (reader, survey),
+        ):
+            untouched = OverlayStore(self._store, LocalStore(Path(name)))
+            return make_manifest(untouched, reader, survey, version, ANY_RATIO)
 
     def _table(self, plan: Plan, manifest: Manifest) -> None:
         """Write the shard table anew unless it is intact."""
         name, store = manifest.table.path, self._store
-        if name not in self._names or check_table(DamageList(store), manifest):
+        if check_table(DamageList(store), manifest):
             return
         with self._survey(plan) as (_, survey), store.draft("") as draft:
             hashes, _ = write_table(draft.path, survey.entries())

@@ -16,8 +16,9 @@ from jobs.mend_whole import ANY_RATIO
 from jobs.plan_build import check_place, read_plan
 from jobs.remake import stored_config
 from pipeline.finish import commit_manifest, make_manifest
+from pipeline.joined_plan import joined_plan
 from pipeline.mend_item import read_or_none
-from pipeline.plan_tables import PlanReader, PlanTablesWriter
+from pipeline.plan_tables import PlanReader
 from pipeline.renumber import Renumbering
 from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore
@@ -31,17 +32,19 @@ from schemas.config import differing_keys, parse_config
 from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import Manifest
 from schemas.names import PLAN_NAME, SPLITTER_NAME, TOKENIZER_FOLDER, plan_name
-from schemas.plan import Generation, Plan
+from schemas.plan import Plan
 
 _SHOWN = 3
+NO_CARD = CardInfo()
 
 Advance = Callable[[int], None]
 
 
 def merge_datasets(
-    datasets: Sequence[str | Path], output: str | Path, advance: Advance
+    datasets: Sequence[str | Path], output: str | Path, advance: Advance, card: CardInfo = NO_CARD
 ) -> Manifest:
-    """Join `datasets` at `output`, or go on with that; `advance` is told the bytes copied.
+    """Join `datasets` at `output`, or go on with that; `advance` is told the bytes copied, and
+    `card` is what people say of the result.
 
     The same data sets in the same order give the same bytes. Raises `DatasetError`, before anything
     is written, for data sets of other recipes or other numbers of passes, for an input that two of
@@ -56,12 +59,12 @@ def merge_datasets(
     target = open_store(output)
     with tempfile.TemporaryDirectory(prefix="blankstream-") as name:
         scratch = LocalStore(Path(name))
-        plan = _joined_plan(sources, scratch)
+        plan = joined_plan([(one.store, one.plan) for one in sources], scratch)
         _begin(target, plan, scratch, sources[0].store)
     target.remove_leftovers()
     with PlanReader(target, plan) as reader:
         _copy_items(sources, target, reader, advance)
-        return _finish(sources[0], target, reader)
+        return _finish(sources[0], target, reader, card)
 
 
 def _source(place: str | Path) -> Whole:
@@ -115,31 +118,6 @@ def _shared(names: list[str], what: str) -> DatasetError:
     return DatasetError(f"{len(names)} inputs ({shown}) are in two of the data sets, {what}")
 
 
-def _joined_plan(sources: list[Whole], scratch: Store) -> Plan:
-    """The generations of all data sets; the tables with the new numbers are in `scratch`."""
-    plan = Plan(sources[0].plan.recipe)
-    for whole in sources:
-        offset = plan.num_slices
-        moved = [_moved(whole, one, offset, scratch) for one in whole.plan.generations]
-        plan = replace(plan, generations=(*plan.generations, *moved))
-    return plan
-
-
-def _moved(whole: Whole, generation: Generation, offset: int, scratch: Store) -> Generation:
-    """`generation` with every slice number raised by `offset`."""
-    first, stop = generation.first_slice, generation.stop_slice
-    moved = replace(generation, first_slice=first + offset, stop_slice=stop + offset)
-    if generation.slices is None:
-        return moved
-    with PlanReader(whole.store, Plan(whole.plan.recipe, (generation,))) as reader:
-        writer = PlanTablesWriter(scratch, first + offset)
-        for file in reader.inputs():
-            writer.add_input(file)
-        new = writer.write(one.ranges for one in reader.slices(first, stop))
-    assert new, "a generation has slices"
-    return replace(moved, slices=new.slices, inputs=new.inputs)
-
-
 def _begin(target: Store, plan: Plan, scratch: Store, first: Store) -> None:
     """Write tools and plan, unless `target` has this very plan."""
     begun = read_plan(target)
@@ -175,7 +153,7 @@ def _copy_items(sources: list[Whole], target: Store, joined: PlanReader, advance
                 advance(renumbering.copy(old, new))
 
 
-def _finish(first: Whole, target: Store, reader: PlanReader) -> Manifest:
+def _finish(first: Whole, target: Store, reader: PlanReader, card: CardInfo) -> Manifest:
     plan = reader.plan
     recipe = parse_config(BuildConfig, plan.recipe["build"], "recipe")
     config = stored_config(first.store, plan) or recipe
@@ -187,7 +165,7 @@ def _finish(first: Whole, target: Store, reader: PlanReader) -> Manifest:
                 f"{survey.lost[0].name}; run the same command again"
             )
         manifest = make_manifest(target, reader, survey, 0, ANY_RATIO)
-        said = (replace(config, passes=plan.passes), CardInfo())
+        said = (replace(config, passes=plan.passes), card)
         write_pages(target, reader, survey, manifest, said)
         commit_manifest(target, plan, manifest)
     return manifest

@@ -4,20 +4,23 @@ Finds what the fast `verify` finds, builds the items concerned once more from th
 puts in place only what is missing or damaged. docs/verify.md says what it needs.
 """
 
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.each import for_each
 from jobs.executors.choice import open_executor
+from jobs.inspection import Inspection, VerifyRequest, find_sources, inspect
 from jobs.mend_whole import mend_whole
 from jobs.remake import Contents, Files, remade_tables, remade_tools
-from jobs.verify import Inspection, VerifyRequest, find_sources, inspect
 from jobs.verify_items import absolute
 from pipeline.build import BuildContext
 from pipeline.item_check import CheckContext, check_item
 from pipeline.mend_item import mend_item, read_or_none
 from pipeline.stores.choice import open_store
+from pipeline.stores.local import LocalStore
+from pipeline.stores.overlay import OverlayStore
 from pipeline.stores.store import Store
 from pipeline.whole import read_whole
 from pipeline.whole_files import check_older, check_plan_tables, check_table, check_tools
@@ -59,9 +62,15 @@ def repair_dataset(request: RepairRequest, advance: Callable[[int], None]) -> Re
     store = open_store(request.dataset)
     files = absolute(find_sources(store, request.inputs))
     whole = read_whole(store, needs_manifest=False)
-    written = [] if check_plan_tables(whole) else _write_all(store, remade_tables(whole, files))
     checked = VerifyRequest(request.dataset, executor=request.executor, workers=request.workers)
-    return _Repair(inspect(whole, checked, advance), checked, files).run(written)
+    with tempfile.TemporaryDirectory(prefix="blankstream-") as name:
+        mended = OverlayStore(store, LocalStore(Path(name)))
+        made = {} if check_plan_tables(whole) else remade_tables(whole, files)
+        _write_all(mended, made)
+        whole.look_at(mended)
+        found = inspect(whole, checked, advance)
+        whole.look_at(store)
+        return _Repair(found, checked, files).run(made)
 
 
 class _Repair:
@@ -74,15 +83,15 @@ class _Repair:
         self._whole, self._store = whole, whole.store
         self._build = BuildContext(whole.place, files, whole.plan.recipe)
 
-    def run(self, written: list[str]) -> Repaired:
-        """Mend tools, items, and what stands above them, in this order; then look again."""
+    def run(self, made: Contents) -> Repaired:
+        """Write the plan tables `made`, mend tools, items, and what stands above them; then look
+        again."""
         problems, notes = self._found.verified.problems, self._found.verified.notes
         if not self._found.damage:
             return Repaired(problems, 0, (), notes)
         files = self._build.sources
         _check_given((item for item, _ in self._items), files)
-        tools = {} if self._found.has_tools else remade_tools(self._whole, files)
-        written = written + _write_all(self._store, tools)
+        written = _write_all(self._store, made | self._tools(made))
         with open_executor(self._options) as executor:
             tasks = iter(self._items)
             for _, names in for_each(executor, mend_item, self._build, tasks):
@@ -90,6 +99,18 @@ class _Repair:
         written += mend_whole(self._whole)
         self._look_again()
         return Repaired(problems, len(self._items), tuple(sorted(written)), notes)
+
+    def _tools(self, made: Contents) -> Contents:
+        """Tokenizer and splitter, where they are damaged."""
+        if self._found.has_tools:
+            return {}
+        with tempfile.TemporaryDirectory(prefix="blankstream-") as name:
+            mended = OverlayStore(self._store, LocalStore(Path(name)))
+            _write_all(mended, made)
+            self._whole.look_at(mended)
+            tools = remade_tools(self._whole, self._build.sources)
+            self._whole.look_at(self._store)
+        return tools
 
     def _look_again(self) -> None:
         """Raise `CorruptDataError` for damage in what was touched."""

@@ -71,7 +71,7 @@ class Totals:
         said = {name: getattr(manifest, name) for name in expected}
         differing = differing_keys(said, expected)
         for line in differing[:_SHOWN]:
-            yield f"says -> its records add up to {line}"
+            yield f"does not add up (found -> expected by the records): {line}"
         if len(differing) > _SHOWN:
             yield f"differs from its records in {len(differing) - _SHOWN} more keys"
 

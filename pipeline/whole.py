@@ -5,11 +5,13 @@ Where a check and a repair begin. `whole_files.py` looks at the larger files tha
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pipeline.damage import Damage, DamageList
 from pipeline.dataset import open_dataset
 from pipeline.finish import last_manifest
+from pipeline.readers.remote import is_url
 from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
 from schemas.config import differing_keys
@@ -44,8 +46,12 @@ class Whole:
     @property
     def place(self) -> str:
         """Path or URL, absolute: what workers open."""
-        store = self.store
-        return str(store.folder.resolve()) if isinstance(store, LocalStore) else store.place
+        place = self.store.place
+        return place if is_url(place) else str(Path(place).resolve())
+
+    def look_at(self, store: Store) -> None:
+        """Read from `store` from here on: the data set, or what it will be."""
+        self.store = self.damage.store = store
 
     @property
     def found(self) -> list[Damage]:

@@ -7,13 +7,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from jobs.executors import ray_session
 from jobs.executors.choice import open_executor
 from jobs.executors.executor import ExecutorOptions
 from schemas.errors import UserError
@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OWN_RAY = """
 import json, os, sys, tempfile
 from pathlib import Path
+from jobs.executors import ray_session
 from jobs.executors.choice import open_executor
 from jobs.executors.executor import ExecutorOptions
 from tests.fake_tasks import pid
@@ -80,21 +81,9 @@ def test_a_ray_of_our_own_stays_on_this_machine_and_leaves_nothing(tmp_path: Pat
 
 @pytest.fixture
 def deaf_server() -> Iterator[str]:
-    """Address of a server that accepts, and says what no Ray would say."""
+    """Address of a server that takes every connection and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.sendall(b"220 mail.example ESMTP\r\n")
-
-        threading.Thread(target=serve, daemon=True).start()
         yield f"127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
 
 
 def closed_port() -> int:
@@ -124,8 +113,12 @@ def test_a_cluster_that_is_not_there_is_a_clear_error(address: str, message: str
     assert time.monotonic() - started < 15
 
 
-def test_a_server_that_is_not_ray_is_a_clear_error(deaf_server: str) -> None:
-    with pytest.raises(UserError, match="what listens there is not Ray"):
+@pytest.mark.ray
+def test_a_server_that_is_not_ray_is_a_clear_error(
+    deaf_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_session, "_ANSWER_SECONDS", 3.0)
+    with pytest.raises(UserError, match="nothing within 3 s"):
         connect(deaf_server)
 
 

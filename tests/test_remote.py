@@ -175,9 +175,9 @@ def test_a_range_that_comes_back_short_is_asked_for_again_and_is_never_the_end(
     first, second = (0, 2**20), (2**20, 3 * 2**20)
     assert asked == [first] * 3 + [second] * 3
     monkeypatch.setattr(type(memory), "cat_file", lambda *_, **__: b"")
-    with opened("memory://in/x") as (stream, _):
-        with pytest.raises(StorageError, match=r"in/x: .* ShortBodyError: 0 bytes instead of 1048"):
-            stream.read(1)
+    message = r"in/x: could not be read in 4 tries .* ShortBodyError: 0 bytes instead of 1048576"
+    with opened("memory://in/x") as (stream, _), pytest.raises(StorageError, match=message):
+        stream.read(1)
 
 
 class _Full(io.BytesIO):
@@ -292,6 +292,8 @@ def test_a_web_server_that_has_too_much_to_do_is_asked_again(tmp_path: Path) -> 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}/x.jsonl"
-        assert cut_ranges("x.jsonl", url, SMALL) == cut_ranges("x", tmp_path / "x.jsonl", SMALL)
+        assert cut_ranges("x.jsonl", url, SMALL) == cut_ranges(
+            "x.jsonl", tmp_path / "x.jsonl", SMALL
+        )
         server.shutdown()
-    assert _Failing.answers > 4
+    assert _Failing.answers >= 4

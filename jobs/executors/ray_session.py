@@ -6,6 +6,8 @@ Opened by `choice.py` for `ray_tasks.py`.
 import os
 import secrets
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +16,8 @@ from typing import Any
 from schemas.errors import UserError
 
 _REACH_SECONDS = 10.0
+_ANSWER_SECONDS = 20.0
+_MAX_REASON_CHARACTERS = 300
 _OBJECT_STORE_BYTES = 100 * 2**20
 """Ray stores what all tasks share, once; results are a few hundred bytes."""
 _MAX_TEMPORARY_CHARACTERS = 30
@@ -24,8 +28,7 @@ _QUIET = {
 }
 """What Ray would print in the middle of a progress bar; the driver counts these deaths itself."""
 
-_HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-_HTTP2_SETTINGS = 4
+_ASK_STATUS = "from ray.scripts.scripts import main; main()"
 
 
 @contextmanager
@@ -82,7 +85,7 @@ def cluster_ray(address: str) -> Iterator[Any]:
     """The Ray cluster at `address` (`host:port`, or `auto` for the one on this machine).
 
     Its environment, authentication included, is left as it is, and the cluster goes on running.
-    `UserError` when it does not answer within ten seconds or refuses.
+    `UserError` when it does not answer within half a minute or refuses.
     """
     ray = import_ray({})
     if ray.is_initialized():
@@ -133,35 +136,38 @@ def _dashboard_note(url: str) -> str:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise `UserError` unless a gRPC server answers; Ray itself would wait for minutes."""
-    if address == "auto":
-        return
+    """Raise `UserError` unless the cluster answers; `ray.init` would wait for minutes."""
     if "://" in address:
         raise UserError(
             f"'{address}' is no address of a Ray cluster's own port (host:port, mostly 6379): run "
             "the build on the cluster with `ray job submit --address ... -- blankstream build ...`"
         )
     host, _, port = address.rpartition(":")
-    if not port.isdigit():
-        raise UserError(f"'{address}': the address of a Ray cluster is host:port, or auto")
+    if address != "auto":
+        if not port.isdigit():
+            raise UserError(f"'{address}': the address of a Ray cluster is host:port, or auto")
+        _check_listens(address, host.strip("[]"), int(port))
+    command = [sys.executable, "-W", "ignore", "-c", _ASK_STATUS, "status", "--address", address]
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), _REACH_SECONDS) as server:
-            answer = _greet(server)
+        asked = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=_ANSWER_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise _no_cluster(address, f"nothing within {_ANSWER_SECONDS:.0f} s") from error
+    if asked.returncode:
+        raise _no_cluster(address, next(iter(asked.stderr.strip().splitlines()[-1:]), ""))
+
+
+def _check_listens(address: str, host: str, port: int) -> None:
+    try:
+        socket.create_connection((host, port), _REACH_SECONDS).close()
     except OSError as error:
         raise _no_cluster(address, str(error)) from error
-    if os.environ.get("RAY_USE_TLS", "0") == "0" and answer[3:4] != bytes([_HTTP2_SETTINGS]):
-        raise _no_cluster(address, "what listens there is not Ray")
-
-
-def _greet(server: socket.socket) -> bytes:
-    """Head of the first frame of an HTTP/2 server, which gRPC runs on; its fourth byte is the
-    kind."""
-    server.sendall(_HTTP2_HELLO)
-    return server.recv(9)
 
 
 def _no_cluster(address: str, reason: str) -> UserError:
+    said = reason.split(" Ensure that")[0][:_MAX_REASON_CHARACTERS]
     return UserError(
-        f"no Ray cluster answers at '{address}' ({reason.splitlines()[0]}); check --address or "
-        "RAY_ADDRESS, whether the cluster runs, and RAY_AUTH_MODE and its token"
+        f"no Ray cluster answers at '{address}' ({said}); check --address or RAY_ADDRESS, whether "
+        "the cluster runs, and RAY_AUTH_MODE and its token"
     )
