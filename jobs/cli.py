@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 import click
 
+from jobs.commands.care import merge, repair, verify
 from jobs.commands.datasets import build, status
 from jobs.commands.look import demo, inspect
 from jobs.commands.runs import fill, train
@@ -43,5 +44,5 @@ def cli() -> None:
     """
 
 
-for _command in (demo, build, status, inspect, train, fill):
+for _command in (demo, build, status, verify, repair, merge, inspect, train, fill):
     cli.add_command(_command)

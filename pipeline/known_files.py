@@ -28,6 +28,10 @@ class KnownFiles:
             if len(self._hashes) < _REMEMBERED:
                 self._hashes.add(xxhash.xxh3_64_intdigest(name.encode()))
 
+    @property
+    def _has_all(self) -> bool:
+        return self._count <= _REMEMBERED
+
     def notes(self, store: Store) -> list[str]:
         """A line on what belongs to nothing, and one on what was left half-written; empty where
         there is neither."""
@@ -42,7 +46,8 @@ class KnownFiles:
                 strangers.append(name)
         notes = []
         if extra := files - self._count:
-            named = "" if self._count > _REMEMBERED else f" ({', '.join(sorted(strangers))}, ...)"
+            more = ["..."] if extra > _SHOWN else []
+            named = f" ({', '.join(sorted(strangers) + more)})" if self._has_all else ""
             notes.append(
                 f"{extra} files belong to no item of the data set{named}; nothing reads them"
             )

@@ -1,4 +1,4 @@
-"""A Ray cluster that somebody else runs: a lost node costs time only, and README's commands work."""
+"""A Ray cluster of somebody else: a lost node costs time only, and README's commands work."""
 
 import os
 import re
@@ -72,3 +72,104 @@ def test_a_lost_node_costs_only_time(cluster: Any, tmp_path: Path) -> None:
     assert set(lines(context, "committed")) == set(range(40))
     with open_executor(ExecutorOptions("ray", 1, cluster.address)) as executor:
         assert executor.workers >= 1  # the cluster goes on without us
+
+
+def readme_commands() -> list[list[str]]:
+    """Words of the commands in README's section about clusters."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = re.search(r"^## On a Ray cluster\n(.*?)(?=^## )", text, re.M | re.S)
+    assert section, "README has no section 'On a Ray cluster'"
+    block = re.search(r"^```\n(.*?)^```", section[1], re.M | re.S)
+    assert block
+    return [shlex.split(line, comments=True) for line in block[1].splitlines()]
+
+
+def free_ports(number: int) -> list[int]:
+    servers = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [server.getsockname()[1] for server in servers]
+    for server in servers:
+        server.close()
+    return ports
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def filled_in(words: list[str], values: dict[str, str]) -> list[str]:
+    """The words with what a reader is to fill in."""
+    pattern = re.compile("|".join(map(re.escape, values)))
+    return [pattern.sub(lambda found: values[found[0]], word) for word in words]
+
+
+@pytest.fixture
+def head(short_folder: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """README's first machine, out of reach of others; its environment and what to fill in."""
+    exports, start = readme_commands()[:2]
+    ports = dict(zip(("6379", "8265", "client"), map(str, free_ports(3)), strict=True))
+    values = {"6379": ports["6379"], "8265": ports["8265"], "SECRET": "s" * 32}
+    environment = os.environ | dict(word.split("=") for word in filled_in(exports[1:], values))
+    environment |= {
+        "HOME": str(short_folder),
+        "TMPDIR": str(short_folder),
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # servers on loopback only
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    environment.pop("RAY_ADDRESS", None)
+    here = ["--block", "--num-cpus=2", f"--temp-dir={short_folder}"]
+    here += [f"--dashboard-port={ports['8265']}", f"--ray-client-server-port={ports['client']}"]
+    process = subprocess.Popen(
+        [*filled_in(start, values), *here],
+        env=environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: process.poll() is not None or listens(int(ports["8265"])))
+        yield environment, values
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_the_commands_of_the_readme_build_on_a_cluster(
+    head: tuple[dict[str, str], dict[str, str]], corpus: Path, tmp_path: Path
+) -> None:
+    environment, values = head
+    output = tmp_path / "dataset"
+    values = values | {"TEXT": str(corpus), "DATASET": str(output)}
+    small = ["build.item_bytes=8192", "build.tokenizer.vocab_size=500", "build.window_tokens=64"]
+    job = subprocess.run(
+        [*filled_in(readme_commands()[3], values), *small],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS * 2,
+    )
+    assert job.returncode == 0, job.stdout + job.stderr
+    assert "succeeded" in job.stdout + job.stderr
+    assert (output / "manifest.json").exists()
+    assert listens(int(values["6379"]))  # the cluster goes on without us
+
+
+def test_the_command_of_the_readme_for_other_machines_parses() -> None:
+    from ray.scripts.scripts import start
+
+    words = readme_commands()[2]
+    assert words[:2] == ["ray", "start"]
+    assert start.make_context("start", words[2:]).params["address"] == "HEAD:6379"

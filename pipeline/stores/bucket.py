@@ -28,16 +28,20 @@ class Bucket:
     keeps no listing."""
 
     def __init__(self, url: str, retries: Retries, read_seconds: float) -> None:
+        if not url.partition("://")[2].strip("/"):
+            raise DatasetError(f"{url}: names no bucket; give scheme://bucket/folder")
         self.url = url.rstrip("/")
         self._retries, self.read_seconds = retries, read_seconds
         self._opened: dict[tuple[int, bool], tuple[Any, str]] = {}
         self.root = self._open()[1].rstrip("/")
-        if not self.root.strip("/"):
-            raise DatasetError(f"{url}: names no bucket; give scheme://bucket/folder")
 
     def path(self, name: str) -> str:
-        """Path of the object `name` in the file system; that of them all for an empty name."""
-        return f"{self.root}/{checked_name(self.url, name)}" if name else self.root
+        """Path of the object `name` in the file system; `DatasetError` for what is no name."""
+        return f"{self.root}/{checked_name(self.url, name)}"
+
+    def folder(self, name: str) -> str:
+        """Path of a folder in the file system; that of the data set for an empty name."""
+        return self.path(name) if name else self.root
 
     def where(self, name: str) -> str:
         """URL of the object `name`, or of them all."""

@@ -63,7 +63,7 @@ class ObjectStore:
 
         `""` is the data set itself. One listing, of the moment.
         """
-        bucket, path = self._bucket, self._bucket.path(folder)
+        bucket, path = self._bucket, self._bucket.folder(folder)
         found = bucket.listed(folder, lambda: bucket.system().ls(path, detail=True))
         inside = {name for name in found if name.rpartition("/")[0] == folder}
         return {name: found[name] for name in sorted(inside) if not is_temporary(name)}
@@ -96,7 +96,7 @@ class ObjectStore:
     @contextmanager
     def draft(self, folder: str) -> Iterator[Draft]:
         """A draft in a folder of temporary files; what it is committed as is uploaded then."""
-        self._bucket.path(folder)
+        self._bucket.folder(folder)
         with tempfile.TemporaryDirectory(prefix="blankstream-") as place:
             path = Path(place, "draft")
             path.touch()
@@ -105,8 +105,9 @@ class ObjectStore:
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         """A copy in a folder of temporary files; `FileNotFoundError` when there is no object."""
+        last = self._bucket.path(name).rpartition("/")[2]
         with tempfile.TemporaryDirectory(prefix="blankstream-") as place:
-            path = Path(place, name.rpartition("/")[2])
+            path = Path(place, last)
             with path.open("wb") as copy:
                 copy.writelines(self._bucket.pieces(name))
             yield path

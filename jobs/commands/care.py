@@ -1,0 +1,89 @@
+"""Commands that look after data sets: verify, repair, merge."""
+
+from typing import Any
+
+import click
+
+from jobs.console import note, say
+from jobs.options import local_executor_options, resolve, split_arguments
+from schemas.errors import CorruptDataError
+
+_inputs = click.option(
+    "--input", "inputs", multiple=True, metavar="PATH", help="What was built; repeatable."
+)
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--deep", "is_deep", is_flag=True, help="Laws of every sample, and re-derivation.")
+@_inputs
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Part of the items that --deep derives again from --input, at least one.",
+)
+@local_executor_options
+def verify(dataset: str, executor: str | None, **options: Any) -> None:
+    """Read a data set whole and compare it with what was recorded; exit 1 on damage."""
+    from jobs.build_progress import bytes_bar
+    from jobs.inspection import VerifyRequest
+    from jobs.verify import verify_dataset
+
+    request = VerifyRequest(dataset, executor=executor or "", **options)
+    with bytes_bar("Verifying") as advance:
+        found = verify_dataset(request, advance)
+    for problem in found.problems:
+        say(f"damaged: {problem}")
+    for one in found.notes:
+        note(one)
+    if found.problems:
+        raise CorruptDataError(f"{dataset}: damaged, {len(found.problems)} listed above")
+    deep = f", {found.samples:,} samples lawful, {found.rederived} items derived again"
+    say(
+        f"{dataset}: {found.shards} shards, {found.rows:,} rows, {found.bytes:,} bytes"
+        f"{deep if request.is_deep else ''}, all intact"
+    )
+
+
+@click.command()
+@click.argument("dataset")
+@_inputs
+@local_executor_options
+def repair(dataset: str, inputs: tuple[str, ...], executor: str | None, workers: int) -> None:
+    """Put damaged or missing files of a data set back to the bytes they had, and nothing else."""
+    from jobs.build_progress import bytes_bar
+    from jobs.repair import RepairRequest, repair_dataset
+
+    request = RepairRequest(dataset, inputs, executor or "", workers)
+    with bytes_bar("Verifying") as advance:
+        done = repair_dataset(request, advance)
+    for problem in done.problems:
+        say(f"was damaged: {problem}")
+    for one in done.notes:
+        note(one)
+    if not done.files:
+        say(f"{dataset}: nothing to repair")
+        return
+    for name in done.files:
+        say(f"written: {name}")
+    say(f"{dataset}: {len(done.files)} files written, {done.items} items built again")
+
+
+@click.command()
+@click.argument("arguments", nargs=-1, metavar="DATASET DATASET... [card.KEY=VALUE]...")
+@click.option("--output", help="Folder or URL of the data set to make.")
+def merge(arguments: tuple[str, ...], output: str | None) -> None:
+    """Join data sets of one recipe into a new one; nothing is built again."""
+    settings, datasets = split_arguments(arguments)
+    if len(datasets) < 2 or not output:
+        raise click.UsageError("merge needs two DATASETs or more and --output DATASET")
+    from jobs.build_progress import bytes_bar
+    from jobs.merge import merge_datasets
+    from jobs.summary import build_summary
+
+    card = resolve("tiny", settings, False).card
+    with bytes_bar("Copying") as advance:
+        manifest = merge_datasets(datasets, output, advance, card)
+    say(build_summary(output, manifest))

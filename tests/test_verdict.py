@@ -1,0 +1,86 @@
+"""What ends a build, what passes, and what is put down to a document, in words that are the same
+wherever it happened."""
+
+import errno
+
+import pytest
+
+from jobs.executors.calls import call_remotely
+from jobs.executors.executor import Outcome
+from jobs.verdict import ends_the_build, failure_of, passes
+from schemas.errors import BlankstreamError, CorruptDataError, InputError, StorageError
+from tests.fake_tasks import raise_foreign
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StorageError("503"),
+        TimeoutError("no answer"),
+        ConnectionResetError(errno.ECONNRESET, "reset"),
+        OSError(errno.EIO, "bad block"),
+        OSError("no number"),
+    ],
+    ids=repr,
+)
+def test_faults_of_servers_and_most_of_disks_pass(error: Exception) -> None:
+    assert passes(error)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        errno.ENOSPC,
+        errno.EROFS,
+        errno.EDQUOT,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ENOENT,
+        errno.EFBIG,
+    ],
+    ids=errno.errorcode.get,
+)
+def test_a_disk_that_is_full_or_forbidden_ends_the_build(number: int) -> None:
+    error = OSError(number, "no")
+    assert (passes(error), ends_the_build(error)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "error", [InputError("x"), CorruptDataError("x"), BlankstreamError("x")], ids=repr
+)
+def test_an_error_raised_on_purpose_ends_the_build(error: BlankstreamError) -> None:
+    assert (passes(error), ends_the_build(error)) == (False, True)
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), RuntimeError("x")], ids=repr)
+def test_any_other_error_is_put_down_to_a_document(error: Exception) -> None:
+    assert (passes(error), ends_the_build(error)) == (False, False)
+    failure = failure_of(Outcome(1, "pid 1", error=error))
+    assert failure.reason == "raised_error"
+    assert failure.detail == f"{type(error).__name__}: {error}"
+    assert failure.error is error
+
+
+def test_the_reason_of_a_death_is_the_same_on_every_executor() -> None:
+    deaths = ["killed by SIGKILL", "WorkerCrashedError: The worker died"]
+    failures = [failure_of(Outcome(1, "", death=death)) for death in deaths]
+    assert {one.reason for one in failures} == {"killed_worker"}
+    assert {one.detail for one in failures} == {"its worker process died"}
+    assert [one.text for one in failures] == [f"its worker process died: {one}" for one in deaths]
+
+
+@pytest.mark.parametrize("kind", ["foreign", "panic"])
+def test_an_error_of_a_library_reads_the_same_here_and_from_afar(kind: str) -> None:
+    afar = call_remotely(raise_foreign, kind).error
+    try:
+        raise_foreign(kind)
+    except BaseException as here:
+        details = [failure_of(Outcome(1, "", error=error)).detail for error in (here, afar)]
+    assert details[0] == details[1]
+
+
+def test_a_detail_is_one_short_line_without_addresses() -> None:
+    error = ValueError(f"<object at 0x7f12ab> is bad {'x' * 300}\nsecond line")
+    detail = failure_of(Outcome(1, "", error=error)).detail
+    assert detail.startswith("ValueError: <object at 0x...> is bad xxx")
+    assert (len(detail), "\n" in detail) == (200, False)
