@@ -4,14 +4,16 @@ The tasks are functions of this module, so that worker processes can be sent the
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.corpus import write_jsonl
 from jobs.build import BuildRequest, build_dataset
 from jobs.executors.calls import call
-from jobs.executors.executor import Outcome
+from jobs.executors.choice import open_executor
+from jobs.executors.executor import Executor, ExecutorOptions, Outcome
 from jobs.plan_build import read_plan
 from pipeline.plan_tables import PlanReader
 from pipeline.records import commit_record, read_record
@@ -47,6 +49,16 @@ class AtOnce:
     def running(self) -> dict[str, int]:
         """Nothing."""
         return {}
+
+
+@contextmanager
+def opened(name: str) -> Iterator[Executor]:
+    """The executor `name` with two workers; without a name, tasks are done in this process."""
+    if not name:
+        yield AtOnce()
+        return
+    with open_executor(ExecutorOptions(name, 2)) as executor:
+        yield executor
 
 
 def build_nothing(context: object, item: WorkItem, excluded: tuple[Exclusion, ...]) -> ItemResult:

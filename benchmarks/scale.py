@@ -14,27 +14,27 @@ import argparse
 import json
 import os
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.fake_records import FakeStore
-from benchmarks.fake_work import AtOnce, build_nothing, built_record, write_record
+from benchmarks.fake_work import build_nothing, built_record, opened, write_record
 from benchmarks.meter import Meter
 from jobs.build_state import BuildState
 from jobs.drive import drive
-from jobs.executors.choice import open_executor
-from jobs.executors.executor import Executor, ExecutorOptions
 from jobs.isolation import Limits
 from jobs.work import Work
 from pipeline.finish import make_manifest
+from pipeline.inputs import cut_ranges
 from pipeline.plan_tables import PlanReader, PlanTablesWriter
 from pipeline.probe import count_documents, locate_document, probe_documents
 from pipeline.records import unbuilt
 from pipeline.stores.local import LocalStore
 from pipeline.survey import Survey
+from schemas.build_config import BuildConfig
 from schemas.manifest import ShardEntry
 from schemas.plan import InputFile, Plan, SourceRange
 from schemas.record import ItemRecord
@@ -44,6 +44,19 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108
 
 DOCUMENTS_PER_ITEM = 10
 ITEM_BYTES = 64 * 2**20
+CUT_BYTES = 500_000_000
+
+
+def cut_line(folder: Path) -> dict[str, Any]:
+    """What reading, cutting and hashing inputs costs, by their size."""
+    text = folder / "input.txt"
+    text.write_bytes(b"A line of text of no importance whatever.\n" * (CUT_BYTES // 42))
+    started = time.process_time()
+    described, _ = cut_ranges(text.name, text, BuildConfig(text_unit="line"))
+    seconds = time.process_time() - started
+    text.unlink()
+    per_terabyte = round(seconds * 1e12 / described.bytes)
+    return {"benchmark": "scale", "stage": "inputs", "cpu_seconds_per_terabyte": per_terabyte}
 
 
 def write_plan(store: LocalStore, recipe: dict[str, Any], meter: Meter) -> Plan:
@@ -63,16 +76,6 @@ def drain(things: Iterable[object]) -> None:
     deque(things, maxlen=0)
 
 
-@contextmanager
-def opened(name: str) -> Iterator[Executor]:
-    """The executor `name` with two workers; without a name, tasks are done in this process."""
-    if not name:
-        yield AtOnce()
-        return
-    with open_executor(ExecutorOptions(name, 2)) as executor:
-        yield executor
-
-
 def run(
     items: int, documents: int, executor: str = "", writes: bool = False
 ) -> Iterator[dict[str, Any]]:
@@ -80,6 +83,7 @@ def run(
     in_memory = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="blankstream-", dir=in_memory) as name:
         folder = Path(name)
+        yield cut_line(folder)
         recipe, record = built_record(folder / "template")
         store = FakeStore(folder, record, documents)
         meter = Meter("plan", items)

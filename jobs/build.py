@@ -168,6 +168,8 @@ class _Build:
         self._state.message = "Building items"
         with open_executor(self._options(count)) as executor:
             drive(executor, iter(again), self._work(), self._state, self._changed, Limits())
+        if self._state.retries or self._state.excluded:
+            self._store.remove_leftovers()
 
     def _stage(self, text: str) -> None:
         self._state.message = text

@@ -21,6 +21,7 @@ from pipeline.whole import Whole
 from pipeline.whole_files import (
     check_older,
     check_plan_tables,
+    check_sums,
     check_table,
     check_tar_index,
     check_tools,
@@ -96,6 +97,8 @@ def inspect(whole: Whole, request: VerifyRequest, advance: Callable[[int], None]
     if has_table:
         check_tar_index(whole)
     check_older(whole)
+    if request.is_deep and has_table and is_known:
+        check_sums(whole)
     has_tools = check_tools(whole)
     known, items, sources = KnownFiles(), None, Sources()
     with Totals() as totals:

@@ -7,7 +7,7 @@ where it has the hashes that the plan names.
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from jobs.recipe import make_recipe
@@ -102,11 +102,9 @@ def remade_tools(whole: Whole, files: Files) -> Contents:
         slices = reader.slices(first.first_slice, first.stop_slice)
         ranges = [part for one in slices for part in one.ranges]
         recipe = None
-        if config and all(part.path in files for part in ranges):
-            try:
+        if config and (_is_given(config) or all(part.path in files for part in ranges)):
+            with suppress(BlankstreamError):
                 recipe = make_recipe(config, Inputs(files, ()), ranges, scratch)
-            except BlankstreamError:
-                recipe = None
         if recipe != plan.recipe:
             raise DatasetError(
                 f"{store.place}: tokenizer or splitter is damaged, and cannot be made again to the "
@@ -116,6 +114,11 @@ def remade_tools(whole: Whole, files: Files) -> Contents:
             )
         names = [*scratch.files(TOKENIZER_FOLDER), SPLITTER_NAME]
         return {name: scratch.read(name) for name in names}
+
+
+def _is_given(config: BuildConfig) -> bool:
+    """Whether nothing was trained, so that no input is needed."""
+    return bool(config.tokenizer.path) and config.splitter != "train"
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def failure_of(outcome: Outcome) -> Failure:
         return Failure(KILLED_WORKER, "its worker process died", text)
     assert outcome.error is not None
     error = portable(outcome.error)
-    text = f"{type(error).__name__}: {error}"
-    first_line = next(iter(text.strip().splitlines()))
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    first_line = text.splitlines()[0]
     detail = re.sub(r"\b0x[0-9a-f]+", "0x...", first_line)[:_MAX_DETAIL_CHARACTERS]
     return Failure(RAISED_ERROR, detail, text, outcome.error)

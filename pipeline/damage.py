@@ -46,6 +46,8 @@ class DamageList:
                     self.found.append(Damage(name, f"{self.store.where(name)}: {told}"))
         except FileNotFoundError:
             self.add(name, f"missing, expected {stored.hashes.bytes} bytes")
+        except DatasetError as error:  # a name that leads out of the data set
+            self.found.append(Damage(name, str(error)))
         return None
 
 

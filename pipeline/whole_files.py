@@ -7,12 +7,13 @@ whole, and once beside the items.
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline.arrow_file import VerifiedArrowFile
-from pipeline.damage import DamageList
+from pipeline.damage import DamageList, check_sha256
 from pipeline.item_files import corrupt
 from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY, decode_entries
@@ -31,6 +32,13 @@ def check_plan_tables(whole: Whole) -> bool:
     """Read the tables of the plan; whether they are intact, so that there are items to look at."""
     tables = whole.plan_tables()
     return sum(is_intact(whole.damage, one) for one in tables) == len(tables)
+
+
+def check_sums(whole: Whole) -> None:
+    """Compare the SHA-256 of plan tables and shard table, for a deep check."""
+    tables = whole.plan_tables() + ([whole.manifest.table] if whole.manifest else [])
+    for table in tables:
+        whole.damage.read(table, partial(check_sha256, expected=table.hashes.sha256))
 
 
 def check_older(whole: Whole) -> None:

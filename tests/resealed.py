@@ -1,9 +1,11 @@
-"""A finished data set changed by someone who also mends every hash above the change."""
+"""A finished data set that was damaged, or changed by someone who mends every hash above it."""
 
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from pipeline.finish import commit_manifest, make_manifest
 from pipeline.item_files import read_shard
@@ -17,8 +19,16 @@ from schemas.names import record_name, shard_name
 from schemas.plan import WorkItem
 from schemas.record import ItemRecord
 from schemas.samples import RowArrays, RowFormat, row_format_of
+from tests.datasets import flip
 
 Change = Callable[[RowArrays, RowFormat], None]
+
+HOWS = ("first", "middle", "last", "truncated", "missing")
+"""How `damage` damages: a bit of the first, the middle or the last byte, the second half, all."""
+
+TRAIN_SHARD = "shards/train/pass-0000/00000/0000000{}-00000-*"
+RECORD = "records/pass-0000/00000/0000000{}-*[0-9a-f].json"
+DOCUMENTS = "records/pass-0000/00000/00000001-*.documents.arrow"
 
 
 @dataclass
@@ -81,3 +91,21 @@ class Resealed:
             assert not survey.lost
             manifest = make_manifest(self.store, reader, survey, 0, 1.0)
         commit_manifest(self.store, self.whole.plan, manifest)
+
+
+def damage(path: Path, how: str) -> None:
+    """One of `HOWS`."""
+    size = path.stat().st_size
+    if how == "truncated":
+        path.write_bytes(path.read_bytes()[: size // 2])
+    elif how == "missing":
+        path.unlink()
+    else:
+        flip(path, {"first": 0, "middle": size // 2, "last": size - 1}[how])
+
+
+def shifted_label(arrays: RowArrays, row_format: RowFormat) -> None:
+    """One label becomes the next id."""
+    labels = arrays.rows[:, row_format.slices["labels"]]
+    row, place = np.argwhere(labels != row_format.ignore)[0]
+    labels[row, place] += 1

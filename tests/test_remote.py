@@ -156,30 +156,6 @@ def test_what_a_file_system_raises_while_it_is_read_names_the_url(
             stream.read(1)
 
 
-def test_a_range_that_comes_back_short_is_asked_for_again_and_is_never_the_end(
-    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, asked = type(memory).cat_file, []
-
-    def short(self: object, path: str, start: int, end: int) -> bytes:
-        asked.append((start, end))
-        content: bytes = whole(self, path, start=start, end=end)
-        return content[: -1 if len(asked) % 3 else None]
-
-    content = os.urandom(3 * 2**20)
-    memory.pipe("/in/x", content)
-    monkeypatch.setattr(type(memory), "cat_file", short)
-    with opened("memory://in/x") as (stream, size):
-        found = [stream.read(700_001) for _ in range(6)]
-    assert (b"".join(found), size) == (content, len(content))
-    first, second = (0, 2**20), (2**20, 3 * 2**20)
-    assert asked == [first] * 3 + [second] * 3
-    monkeypatch.setattr(type(memory), "cat_file", lambda *_, **__: b"")
-    message = r"in/x: could not be read in 4 tries .* ShortBodyError: 0 bytes instead of 1048576"
-    with opened("memory://in/x") as (stream, _), pytest.raises(StorageError, match=message):
-        stream.read(1)
-
-
 class _Full(io.BytesIO):
     """A file on a disk that is full."""
 
@@ -269,31 +245,3 @@ def test_a_missing_package_is_named(
     monkeypatch.setattr(sys.modules["fsspec.registry"], "registry", {})
     with pytest.raises(InputError, match=remedy):
         find_inputs([f"{scheme}://bucket/x.jsonl"], OUTPUT)
-
-
-class _Failing(_Quiet):
-    """Answers every other request, the others with what a server says that has too much to do."""
-
-    answers = 0
-
-    def send_head(self) -> io.BytesIO | None:  # type: ignore[override]
-        """As of the class above, or 503."""
-        type(self).answers += 1
-        if self.answers % 2:
-            self.send_error(503)
-            return None
-        return super().send_head()  # type: ignore[return-value]
-
-
-def test_a_web_server_that_has_too_much_to_do_is_asked_again(tmp_path: Path) -> None:
-    rows = [{"text": f"text {number}"} for number in range(100)]
-    (tmp_path / "x.jsonl").write_bytes(jsonl(rows))
-    handler = functools.partial(_Failing, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}/x.jsonl"
-        assert cut_ranges("x.jsonl", url, SMALL) == cut_ranges(
-            "x.jsonl", tmp_path / "x.jsonl", SMALL
-        )
-        server.shutdown()
-    assert _Failing.answers >= 4

@@ -1,5 +1,6 @@
 """A repair gives back the bytes that were there, touches nothing else, and says what it cannot."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,10 +19,16 @@ from schemas.errors import CorruptDataError, DatasetError, InputError
 from schemas.record import Exclusion
 from tests.corpus import NoProgress, file_hashes, small_config, the_file
 from tests.datasets import flip, reseal
-from tests.resealed import Resealed
-from tests.test_verify import DOCUMENTS, RECORD, TRAIN_SHARD, damage, shifted_label
+from tests.resealed import (
+    DOCUMENTS,
+    HOWS,
+    RECORD,
+    TRAIN_SHARD,
+    Resealed,
+    damage,
+    shifted_label,
+)
 
-HOWS = ("first", "middle", "last", "truncated", "missing")
 WORDS = "The quick brown fox jumps over the lazy dog and runs away from it. "
 
 
@@ -127,14 +134,14 @@ def test_every_damaged_file_is_healed_and_nothing_else_is_touched(
 
 @pytest.mark.fault
 @pytest.mark.parametrize("shard_format", ["arrow-lz4", "arrow-zstd"])
-def test_compressed_shards_are_healed_by_processes(
+def test_compressed_shards_are_healed_by_any_number_of_processes(
     grown: Callable[[str], Path], tmp_path: Path, corpus: Path, more: Path, shard_format: str
 ) -> None:
     copy = shutil.copytree(grown(shard_format), tmp_path / "d")
     whole = file_hashes(copy)
     for number, path in enumerate(sorted((copy / "shards").rglob("*.arrow"))[::5]):
         damage(path, HOWS[number % len(HOWS)])
-    mended = repair(copy, corpus, more, workers=2)
+    mended = repair(copy, corpus, more, workers=1 + (shard_format == "arrow-zstd"))
     assert file_hashes(copy) == whole
     assert len(mended.files) == len(mended.problems) > mended.items - 1 > 0
 
@@ -237,14 +244,13 @@ def test_an_item_that_is_built_otherwise_is_refused(
 def test_documents_that_were_excluded_stay_excluded(
     tmp_path: Path, built: Path, corpus: Path, lost: str
 ) -> None:
-    copy, config = tmp_path / "d", small_config(max_bad_ratio=0.5)
-    shutil.copytree(built, copy)
+    copy = shutil.copytree(built, tmp_path / "d")
     set_ = Resealed(copy)
     item, sources = set_.items()[1], {"topics.jsonl": corpus / "topics.jsonl"}
     (first,) = (part for part in item.slice.ranges)
     line = (corpus / "topics.jsonl").read_bytes()[first.start :].split(b"\n")[0]
     where = (first.path, first.start, first.start + len(line) + 1)
-    excluded = Exclusion("x", *where, "killed_worker", "killed by SIGKILL")
+    excluded = Exclusion(json.loads(line)["id"], *where, "killed_worker", "killed by SIGKILL")
     for path in (*copy.glob(RECORD.format(1)), the_file(copy, DOCUMENTS)):
         path.unlink()
     build_work_item(BuildContext(str(copy), sources, set_.recipe), item, (excluded,))
@@ -256,11 +262,8 @@ def test_documents_that_were_excluded_stay_excluded(
     whole = file_hashes(copy)
     damage(the_file(copy, lost.format(1)), "truncated")
     assert repair(copy, corpus).items == 1
-    assert config
     assert problems(copy) == ()
-    assert file_hashes(copy).keys() == whole.keys()
-    if lost == TRAIN_SHARD:
-        assert file_hashes(copy) == whole
+    assert file_hashes(copy) == whole
 
 
 def test_an_intact_data_set_is_left_alone(copy: Path, corpus: Path) -> None:

@@ -70,6 +70,7 @@ STAYING = [
     botocore.exceptions.NoCredentialsError(),
     OSError(errno.ENOSPC, "No space left on device"),
     caused(FileNotFoundError(), answer(404, "404")),
+    caused(StorageError("given up"), TimeoutError()),
     caused(aiohttp.ClientConnectionError(), socket.gaierror(socket.EAI_NONAME, "no such host")),
 ]
 

@@ -134,7 +134,9 @@ def test_a_server_that_keeps_failing_ends_in_one_message(
     server: ObjectServer, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote_calls, "RETRIES", Retries(3, 5.0, 0.01, 0.05))
-    message = r"s3://corpus/in/a.jsonl: could not be read in 3 tries .* 10275 bytes instead of 20550"
+    message = (
+        r"s3://corpus/in/a.jsonl: could not be read in 3 tries .* 10275 bytes instead of 20550"
+    )
     with server.failing(Faults({"short": 1.0})), pytest.raises(StorageError, match=message):
         all_reads({"a.jsonl": f"{bucket}/a.jsonl"})
     before = server.requests

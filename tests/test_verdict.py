@@ -52,12 +52,16 @@ def test_an_error_raised_on_purpose_ends_the_build(error: BlankstreamError) -> N
     assert (passes(error), ends_the_build(error)) == (False, True)
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), MemoryError(), RuntimeError("x")], ids=repr)
-def test_any_other_error_is_put_down_to_a_document(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [(ValueError("x"), "ValueError: x"), (KeyError("a b"), "KeyError: 'a b'")]
+    + [(MemoryError(), "MemoryError")],
+)
+def test_any_other_error_is_put_down_to_a_document(error: Exception, detail: str) -> None:
     assert (passes(error), ends_the_build(error)) == (False, False)
     failure = failure_of(Outcome(1, "pid 1", error=error))
     assert failure.reason == "raised_error"
-    assert failure.detail == f"{type(error).__name__}: {error}"
+    assert failure.detail == detail
     assert failure.error is error
 
 

@@ -19,11 +19,16 @@ from schemas.samples import SHARD_FORMATS, RowArrays, RowFormat
 from tests.corpus import NoProgress, file_hashes, small_config, the_file
 from tests.datasets import flip, reseal
 from tests.object_server import object_server
-from tests.resealed import Change, Resealed
-
-TRAIN_SHARD = "shards/train/pass-0000/00000/0000000{}-00000-*"
-RECORD = "records/pass-0000/00000/0000000{}-*[0-9a-f].json"
-DOCUMENTS = "records/pass-0000/00000/00000001-*.documents.arrow"
+from tests.resealed import (
+    DOCUMENTS,
+    HOWS,
+    RECORD,
+    TRAIN_SHARD,
+    Change,
+    Resealed,
+    damage,
+    shifted_label,
+)
 
 
 def verify(dataset: Path | str, **asked: object) -> Verified:
@@ -92,7 +97,7 @@ PATTERNS = (
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("how", ["first", "middle", "last", "truncated", "missing"])
+@pytest.mark.parametrize("how", HOWS)
 def test_damage_is_found_in_every_file_and_named_in_one_line(copy: Path, how: str) -> None:
     for pattern in PATTERNS:
         path = the_file(copy, pattern)
@@ -106,17 +111,6 @@ def test_damage_is_found_in_every_file_and_named_in_one_line(copy: Path, how: st
         assert all("\n" not in text for text in found.problems)
         path.write_bytes(content)
     assert verify(copy).problems == ()
-
-
-def damage(path: Path, how: str) -> None:
-    """One bit, the second half, or everything."""
-    size = path.stat().st_size
-    if how == "truncated":
-        path.write_bytes(path.read_bytes()[: size // 2])
-    elif how == "missing":
-        path.unlink()
-    else:
-        flip(path, {"first": 0, "middle": size // 2, "last": size - 1}[how])
 
 
 @pytest.mark.fault
@@ -179,21 +173,16 @@ def test_a_record_with_other_shards_than_the_table_is_found(copy: Path) -> None:
     assert any("of the shard table, found" in text for text in verify(copy).problems)
 
 
-def shifted_label(arrays: RowArrays, row_format: RowFormat) -> None:
-    """One label becomes the next id."""
-    labels = arrays.rows[:, row_format.slices["labels"]]
-    row, place = np.argwhere(labels != row_format.ignore)[0]
-    labels[row, place] += 1
-
-
 def other_token(arrays: RowArrays, row_format: RowFormat) -> None:
     """An ordinary token that is kept becomes another: no law can know."""
     tokens = arrays.rows[:, row_format.slices["tokens"]]
-    boundary = arrays.rows[0, row_format.slices["boundaries"]][0]
-    ordinary = [place for place in range(1, boundary) if 20 < tokens[0, place] < 400]
-    first = ordinary[0]
-    other = next(place for place in ordinary if tokens[0, place] != tokens[0, first])
-    tokens[0, first] = tokens[0, other]
+    boundaries = arrays.rows[:, row_format.slices["boundaries"]][:, 0]
+    for row, boundary in zip(tokens, boundaries.tolist(), strict=True):
+        ordinary = [place for place in range(1, boundary) if 20 < row[place] < 400]
+        if len({row[place] for place in ordinary}) > 1:
+            other = next(place for place in ordinary if row[place] != row[ordinary[0]])
+            row[ordinary[0]] = row[other]
+            return
 
 
 def other_document(arrays: RowArrays, row_format: RowFormat) -> None:
@@ -232,11 +221,10 @@ def test_deep_finds_by_building_again_what_keeps_every_law(copy: Path, corpus: P
 
 def test_a_share_is_chosen_by_id_and_is_one_item_at_least(built: Path, corpus: Path) -> None:
     asked = {"is_deep": True, "inputs": [corpus]}
-    shares = [verify(built, share=share, **asked).rederived for share in (0.0, 0.5, 0.8, 1.0)]
+    shares = [verify(built, share=share, **asked).rederived for share in (0.0, 0.5, 1.0)]
     assert shares[0] == 1
     assert shares == sorted(shares)
-    assert shares[3] == verify(built).items
-    assert verify(built, share=0.5, **asked).rederived == shares[1]
+    assert shares[2] == verify(built).items
 
 
 @pytest.mark.fault
@@ -248,6 +236,17 @@ def test_processes_find_what_one_process_finds(copy: Path, corpus: Path) -> None
     serial = verify(copy, **asked)
     assert len(serial.problems) == 4
     assert verify(copy, workers=2, **asked) == serial
+
+
+@pytest.mark.fault
+def test_a_record_that_names_a_file_outside_is_damage_and_nothing_is_read(copy: Path) -> None:
+    set_ = Resealed(copy)
+    item = set_.items()[1]
+    record = set_.record(item)
+    outside = replace(record.documents, path="../secret")
+    (copy.parent / "secret").write_text("secret")
+    set_.write_record(item, replace(record, documents=outside))
+    assert any("must not lead out of the data set" in text for text in verify(copy).problems)
 
 
 def test_files_that_belong_to_nothing_are_notes(copy: Path) -> None:
@@ -298,7 +297,7 @@ def test_what_is_no_data_set_and_inputs_that_do_not_fit_are_refused(
 @pytest.mark.fault
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:botocore")
 def test_a_data_set_on_object_storage_is_verified_and_damage_named_by_its_url(
-    corpus: Path, built: Path
+    built: Path,
 ) -> None:
     with object_server() as server:
         server.put("/sets")
@@ -306,8 +305,7 @@ def test_a_data_set_on_object_storage_is_verified_and_damage_named_by_its_url(
         store = open_store(url)
         for path in filter(Path.is_file, built.rglob("*")):
             store.replace(path.relative_to(built).as_posix(), path.read_bytes())
-        intact = verify(url, is_deep=True, inputs=[corpus], share=0.0)
-        assert intact == verify(built, is_deep=True, inputs=[corpus], share=0.0)
+        assert verify(url) == verify(built)
         name = the_file(built, DOCUMENTS).relative_to(built).as_posix()
         store.replace(name, b"x" * (built / name).stat().st_size)
         (problem,) = verify(url).problems

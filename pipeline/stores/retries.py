@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from schemas.errors import StorageError
+from schemas.errors import BlankstreamError, StorageError
 
 T = TypeVar("T")
 
@@ -71,9 +71,11 @@ def is_transient(error: BaseException) -> bool:
 
     True for a status of 500 and above (but 501), throttling, time limits, broken connections and
     short bodies, also where they are the cause of what was raised. A host that does not exist, a
-    missing object and a refused permission stay so.
+    missing object and a refused permission stay so; an error of ours is final.
     """
     chain = list(_causes(error))
+    if isinstance(error, BlankstreamError):
+        return False
     if any(isinstance(one, OSError) and one.errno == socket.EAI_NONAME for one in chain):
         return False
     return any(_is_transient(one) for one in chain)

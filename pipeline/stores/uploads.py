@@ -64,7 +64,7 @@ class Uploads:
 
         def put() -> None:
             self._send("put_file", size, str(file), path)
-            check_length(self._bucket.size(name), size)
+            check_length(int(self._bucket.system().info(path)["size"]), size)
 
         self._write(name, put)
 

@@ -1,0 +1,40 @@
+"""What a store on a disk does beyond the laws of all stores."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.stores.local import LocalStore
+from schemas.storage import TEMPORARY_MARK
+from tests.at_once import all_at_once
+
+
+def test_what_a_killed_writer_left_is_no_file_and_can_be_deleted(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, pathlib; from pipeline.stores.local import LocalStore\n"
+        "with LocalStore(pathlib.Path(sys.argv[1])).draft('a') as d: os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    store = LocalStore(tmp_path)
+    assert store.files("a") == {}
+    assert [TEMPORARY_MARK in name for name, _ in store.every_file()] == [True]
+    with store.draft("a") as draft:
+        assert store.remove_leftovers() == 1
+        assert draft.path.exists()
+    assert (list(store.every_file()), store.remove_leftovers()) == ([], 0)
+
+
+def test_without_hard_links_creators_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError(1, "no links here")
+
+    monkeypatch.setattr(os, "link", fail)
+    store = LocalStore(tmp_path)
+    told = all_at_once([lambda: store.create("a/b", b"x")] * 20)
+    assert sorted(map(bool, told)) == [False] * 19 + [True]
+    assert (list(store.every_file()), store.read("a/b")) == ([("a/b", 1)], b"x")
