@@ -166,7 +166,10 @@ class _Build:
         if not count:
             return
         self._state.message = "Building items"
-        with open_executor(self._options(count)) as executor:
+        options = self._options(count)
+        with open_executor(options) as executor:
+            for text in options.notes:
+                self._watcher.note(text)
             drive(executor, iter(again), self._work(), self._state, self._changed, Limits())
         if self._state.retries or self._state.excluded:
             self._store.remove_leftovers()

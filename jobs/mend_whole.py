@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.damage import DamageList
 from pipeline.finish import make_manifest, read_manifest
+from pipeline.kept_plans import beginnings
 from pipeline.mend_item import read_or_none
 from pipeline.plan_tables import PlanReader
 from pipeline.stores.local import LocalStore
@@ -51,8 +52,7 @@ class _Mender:
     def plans(self) -> None:
         """A damaged plan is taken from the other copy, an older one from its beginning."""
         text = self._plan.to_json().encode()
-        if self._whole.manifest:
-            self._write(plan_name(self._plan.digest), text)
+        self._write(plan_name(self._plan.digest), text)
         if PLAN_NAME in self._names:
             self._write(PLAN_NAME, text)
         for manifest in filter(None, self._whole.older.values()):
@@ -61,27 +61,22 @@ class _Mender:
 
     def manifests(self) -> None:
         """Both copies of this version's, and what hangs on it; then those of older versions."""
-        manifest = self._agreed() or self._made(self._plan, self._version)
+        manifest = self._agreed() or self._made(self._plan, self._whole.version)
         self._table(self._plan, manifest)
         text = manifest.to_json().encode()
         self._write(manifest_name(manifest.version), text)
-        for name, older in self._lost(manifest.version):
+        for name, plan, older in self._lost():
+            self._write(plan_name(plan.digest), plan.to_json().encode())
+            self._table(plan, older)
             self._write(name, older.to_json().encode())
         for one in filter(None, self._whole.older.values()):
             if beginning := self._beginning(one.plan_digest):
                 self._table(beginning, one)
-        if TAR_INDEX_NAME in self._names:
+        if manifest.shard_format == "tar":
             with self._survey(self._plan) as (_, survey):
                 parts = (manifest.row_format, manifest.tokenizer, survey.entries())
                 self._write(TAR_INDEX_NAME, dataset_json(*parts).encode())
         self._write(MANIFEST_NAME, text)
-
-    @property
-    def _version(self) -> int:
-        """That of the data set, from the name of its last manifest, damaged or not."""
-        if self._whole.manifest:
-            return self._whole.manifest.version
-        return max(int(name[:-5].rpartition("/")[2]) for name in self._whole.older)
 
     def _agreed(self) -> Manifest | None:
         """The manifest, unless its copies contradict each other or it the records."""
@@ -94,22 +89,22 @@ class _Mender:
         )
         return None if is_odd else manifest
 
-    def _lost(self, version: int) -> Iterator[tuple[str, Manifest]]:
-        """Earlier versions, made anew where they are damaged and it is clear what they were."""
-        known = {one.plan_digest for one in self._whole.older.values() if one}
-        lost = [name for name, one in self._whole.older.items() if one is None]
-        plans = [
-            plan
-            for plan in _beginnings(self._plan)
-            if plan.digest not in known and self._store.size(plan_name(plan.digest)) is not None
-        ]
-        lost = [name for name in lost if name < manifest_name(version)]
-        if len(lost) == len(plans):
-            for name, plan in zip(lost, plans, strict=True):
-                yield name, self._made(plan, int(name[:-5].rpartition("/")[2]))
+    def _lost(self) -> Iterator[tuple[str, Plan, Manifest]]:
+        """Earlier versions whose manifest is damaged, where it is clear what their plans were."""
+        older, store = self._whole.older, self._store
+        known = {one.plan_digest for one in older.values() if one}
+        plans = [plan for plan in beginnings(self._plan) if plan.digest not in known]
+        kept = [plan for plan in plans if store.size(plan_name(plan.digest)) is not None]
+        lost = [name for name, one in older.items() if one is None]
+        for chosen in (kept, plans):
+            if len(chosen) == len(lost):
+                for name, plan in zip(lost, chosen, strict=True):
+                    number = int(name.rpartition("/")[2].removesuffix(".json"))
+                    yield name, plan, self._made(plan, number)
+                return
 
     def _beginning(self, digest: str) -> Plan | None:
-        return next((one for one in _beginnings(self._plan) if one.digest == digest), None)
+        return next((one for one in beginnings(self._plan) if one.digest == digest), None)
 
     def _made(self, plan: Plan, version: int) -> Manifest:
         """What a build writes; its shard table is left to `_table`."""
@@ -151,9 +146,3 @@ class _Mender:
         if read_or_none(self._store, name) != content:
             self._store.replace(name, content)
             self.written.append(name)
-
-
-def _beginnings(plan: Plan) -> list[Plan]:
-    """What a plan may have been before it grew, shortest first."""
-    count = len(plan.generations)
-    return [Plan(plan.recipe, plan.generations[:number]) for number in range(1, count)]

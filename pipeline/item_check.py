@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.damage import Damage, DamageList, check_sha256
 from pipeline.item_files import count_lines, read_documents, read_shard
 from pipeline.item_laws import ItemLaws
-from pipeline.record_laws import read_item_record, shard_of, sums_of
+from pipeline.record_laws import agrees, read_item_record, shard_of, sums_of
 from pipeline.shard_file import shard_suffix
 from pipeline.stores.choice import open_store
 from pipeline.tools import load_tools
@@ -113,14 +113,10 @@ class _Checker:
         """The shard table says of the item what its record says."""
         if entries is None:
             return
-        item, name = self._item, record_name(self._item)
-        own = (item.generation, item.pass_number, item.slice.number)
-        odd = [one for one in entries if (one.generation, one.pass_number, one.slice) != own]
-        if odd or record.shards != tuple(map(shard_of, entries)):
+        if not agrees(record, self._item, entries):
             listed, found = (len(shards) for shards in (entries, record.shards))
-            self._damage.add(
-                name, f"expected the {listed} shards of the shard table, found {found} others"
-            )
+            what = f"expected the {listed} shards of the shard table, found {found} others"
+            self._damage.add(record_name(self._item), what)
 
     def _shards(self, shards: tuple[ShardFile, ...]) -> None:
         suffix = shard_suffix(self._context.recipe["build"]["shard_format"])

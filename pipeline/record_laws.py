@@ -39,6 +39,13 @@ def shard_of(entry: ShardEntry) -> ShardFile:
     return ShardFile(**{key: getattr(entry, key) for key in _SHARD_KEYS})
 
 
+def agrees(record: ItemRecord, item: WorkItem, entries: tuple[ShardEntry, ...]) -> bool:
+    """Whether the shard table lists what the record does, at the place of `item`."""
+    own = (item.generation, item.pass_number, item.slice.number)
+    places = {(one.generation, one.pass_number, one.slice) for one in entries}
+    return places <= {own} and record.shards == tuple(map(shard_of, entries))
+
+
 def sums_of(
     record: ItemRecord, documents: pa.Table | None, bad: int | None
 ) -> Iterator[tuple[str, int, int]]:

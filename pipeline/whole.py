@@ -3,14 +3,13 @@
 Where a check and a repair begin. `whole_files.py` looks at the larger files that these lead to.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from pipeline.damage import Damage, DamageList
 from pipeline.dataset import open_dataset
-from pipeline.finish import last_manifest
+from pipeline.finish import read_manifest
+from pipeline.kept_plans import beginnings, find_plan, is_built, kept_plans
 from pipeline.readers.remote import is_url
 from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
@@ -22,23 +21,17 @@ from schemas.plan import Plan
 from schemas.samples import row_format_of
 
 
-class _Sealed(Protocol):
-    def to_json(self) -> str: ...
-
-
-Sealed = TypeVar("Sealed", bound=_Sealed)
-
-
 @dataclass
 class Whole:
     """A data set above its items. `manifest` is None where every copy of it is damaged; `plan` is
-    that of the manifest. `files` are names of what belongs to the data set; `older` are the
-    manifests of earlier versions, None for damaged ones, by name."""
+    that of the manifest, `version` the data set's. `files` are names of what belongs to it; `older`
+    are the manifests of earlier versions, None for damaged ones, by name."""
 
     store: Store
     manifest: Manifest | None
     plan: Plan
     damage: DamageList
+    version: int
     older: dict[str, Manifest | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
@@ -74,17 +67,16 @@ def read_whole(store: Store, needs_manifest: bool = True) -> Whole:
     if store.size(MANIFEST_NAME) is None and (needs_manifest or not versions):
         raise _no_manifest(store)
     damage = DamageList(store)
-    manifest = _read(damage, MANIFEST_NAME, Manifest.from_json) or last_manifest(store)
-    whole = Whole(store, manifest, _plan(damage, manifest), damage)
-    whole.files = {MANIFEST_NAME, PLAN_NAME, *versions}
+    manifest = _manifest(damage, versions)
+    plan = _plan(damage, manifest)
+    version = manifest.version if manifest else _version(store, plan, versions)
+    whole = Whole(store, manifest, plan, damage, version)
+    whole.files = {MANIFEST_NAME, PLAN_NAME, *versions, plan_name(plan.digest)}
     whole.files |= {table.path for table in whole.plan_tables()}
     if manifest:
-        whole.files |= {plan_name(manifest.plan_digest), manifest.table.path}
+        whole.files.add(manifest.table.path)
         _check_recipe(whole, manifest)
-        _check_versions(whole, manifest, versions)
-    else:
-        names = (_read(damage, name, Manifest.from_json) for name in versions)
-        whole.older = dict(zip(versions, names, strict=True))
+    _check_versions(whole, versions)
     return whole
 
 
@@ -100,44 +92,50 @@ def _no_manifest(store: Store) -> DatasetError:
     )
 
 
-def _read(damage: DamageList, name: str, parse: Callable[[str, str], Sealed]) -> Sealed | None:
-    """A sealed file; None, which is noted, unless its bytes are what was written."""
-    try:
-        content = damage.store.read(name)
-        found = parse(content.decode("utf-8", "replace"), name)
-    except FileNotFoundError:
-        damage.add(name, "missing, expected a sealed JSON file")
+def _manifest(damage: DamageList, versions: list[str]) -> Manifest | None:
+    """`manifest.json`, else the manifest of the last version.
+
+    None where that is damaged, too, and where it is older than the plan begun last although every
+    item of that is built: then both copies of the last manifest are gone.
+    """
+    store = damage.store
+    manifest = damage.read_sealed(MANIFEST_NAME, Manifest.from_json)
+    if manifest is not None or not versions:
+        return manifest
+    last, begun = read_manifest(store, versions[-1]), kept_plans(store)[:1]
+    if last and begun and begun[0].digest != last.plan_digest and is_built(store, begun[0]):
         return None
-    except DatasetError as error:
-        damage.add(name, str(error).removeprefix(f"{name}: ").rpartition("; ")[0])
-        return None
-    if found.to_json().encode() != content:
-        damage.add(name, "expected sealed JSON, found it formatted otherwise")
-        return None
-    return found
+    return last
 
 
 def _plan(damage: DamageList, manifest: Manifest | None) -> Plan:
-    """The plan of the manifest from any copy of it; without a manifest, the plan begun last."""
+    """The plan of the manifest, wherever it can be had; without a manifest, the one begun last."""
     store = damage.store
-    begun = _read(damage, PLAN_NAME, Plan.from_json)
-    if manifest is None:
-        plan = begun
-    else:
+    plan = damage.read_sealed(PLAN_NAME, Plan.from_json)
+    if manifest:
         name = plan_name(manifest.plan_digest)
-        plan = _read(damage, name, Plan.from_json)
-        if plan and plan.digest != manifest.plan_digest:
-            damage.add(name, f"expected digest {manifest.plan_digest}, found {plan.digest}")
-            plan = None
-        if plan is None and begun and begun.digest == manifest.plan_digest:
-            plan = begun
+        kept = damage.read_sealed(name, Plan.from_json)
+        if kept and kept.digest != manifest.plan_digest:
+            damage.add(name, f"expected digest {manifest.plan_digest}, found {kept.digest}")
+        plan = find_plan(store, manifest.plan_digest)
     if plan is None:
-        told = "\n".join(one.text for one in damage.found)
+        told = "; ".join(one.text for one in damage.found)
         raise DatasetError(
             f"{store.place}: no plan can be read, and without it nobody knows what the data set "
-            f"consists of; restore {PLAN_NAME} or the folder plan from a copy\n{told}"
+            f"consists of; restore {PLAN_NAME} from a copy, or from the folder plan ({told})"
         )
     return plan
+
+
+def _version(store: Store, plan: Plan, versions: list[str]) -> int:
+    """That of a data set whose last manifest is lost: from the name of the damaged one, else one
+    more than the last there is, else the number of earlier plans or tables that are kept."""
+    if not versions:
+        names = (plan_name(one.digest) for one in beginnings(plan))
+        tables = sum(name.startswith("shards-") for name in store.files(""))
+        return max(tables - 1, sum(store.size(name) is not None for name in names))
+    number = int(versions[-1].rpartition("/")[2].removesuffix(".json"))
+    return number + (read_manifest(store, versions[-1]) is not None)
 
 
 def _check_recipe(whole: Whole, manifest: Manifest) -> None:
@@ -155,25 +153,27 @@ def _check_recipe(whole: Whole, manifest: Manifest) -> None:
         whole.damage.add(MANIFEST_NAME, f"does not agree with the plan, {line}")
 
 
-def _check_versions(whole: Whole, manifest: Manifest, versions: list[str]) -> None:
+def _check_versions(whole: Whole, versions: list[str]) -> None:
     """The manifest of this version is kept twice; those before it are there and sealed."""
-    own, store = manifest_name(manifest.version), whole.store
-    for name in sorted({*versions, *map(manifest_name, range(manifest.version + 1))}):
-        kept = _read(whole.damage, name, Manifest.from_json)
+    own, store, damage = manifest_name(whole.version), whole.store, whole.damage
+    for name in sorted({*versions, *map(manifest_name, range(whole.version + 1))}):
+        kept = damage.read_sealed(name, Manifest.from_json)
         if name < own:
             whole.older[name] = kept
             if kept:
                 whole.files |= {plan_name(kept.plan_digest), kept.table.path}
-                _read(whole.damage, plan_name(kept.plan_digest), Plan.from_json)
-        elif name == own and kept and kept != manifest:
-            whole.damage.add(name, f"expected a copy of {MANIFEST_NAME}, found another manifest")
+                damage.read_sealed(plan_name(kept.plan_digest), Plan.from_json)
+        elif name == own and kept and kept != whole.manifest:
+            damage.add(name, f"expected a copy of {MANIFEST_NAME}, found another manifest")
         elif name > own and kept:
             whole.notes.append(
                 f"{store.where(name)} is of a later version, whose build was ended before it "
                 f"wrote {MANIFEST_NAME}; run the same `blankstream build` again"
             )
-    is_readable = all(one.name != PLAN_NAME for one in whole.found)
-    if is_readable and store.read(PLAN_NAME) != whole.plan.to_json().encode():
+    if whole.manifest is None and not versions:
+        whole.notes.append(f"no manifest is left; this is taken to be version {whole.version}")
+    begun = kept_plans(store)[:1]
+    if begun and begun[0] != whole.plan:
         whole.notes.append(
             f"{store.where(PLAN_NAME)} is beyond the finished data set: a growth was begun and has "
             "not finished; its files are not looked at"

@@ -13,10 +13,12 @@ from jobs.build_sample import SAMPLE_ITEMS, Pending
 from jobs.dry_run import dry_run
 from jobs.estimate import Estimate, Growth, render_estimate
 from pipeline.dataset import open_dataset
+from pipeline.stores.choice import open_store
 from schemas.build_config import BuildConfig
 from schemas.errors import DatasetError, InputError
 from schemas.plan import Slice, SourceRange, work_item
 from tests.corpus import NoProgress, file_hashes, small_config, the_file
+from tests.object_server import object_server
 
 WORDS = "The quick brown fox jumps over the lazy dog and runs away from it. "
 
@@ -192,3 +194,23 @@ def test_a_growth_that_is_left_is_told(tmp_path: Path, corpus: Path, config: Bui
     estimate = tried(corpus, tmp_path / "d", config)
     left = replace(estimate, growth=Growth("grown", 2, (1, 1), (4, 5), is_left=True))
     assert "left undone: the growth begun before" in render_estimate(left)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:botocore")
+def test_nothing_is_written_behind_a_url(corpus: Path) -> None:
+    config = small_config(item_bytes=1 << 20)
+    with object_server() as server:
+        server.put("/sets")
+        request = BuildRequest(config, [corpus], "s3://sets/d", "serial", 1)
+        fresh = dry_run(request, NoProgress())
+        assert list(open_store("s3://sets/d").every_file()) == []
+        manifest = build_dataset(request, NoProgress())
+        before = dict(open_store("s3://sets/d").every_file())
+        again = dry_run(replace(request, config=replace(config, passes=2)), NoProgress())
+        assert dict(open_store("s3://sets/d").every_file()) == before
+    assert fresh.forecast
+    assert fresh.forecast.rows == manifest.rows
+    assert fresh.free_bytes is None
+    assert again.forecast
+    assert again.growth.kind == "grown"
+    assert again.forecast.rows["heldout"] == 0

@@ -1,11 +1,13 @@
 """A repair gives back the bytes that were there, touches nothing else, and says what it cannot."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jobs.build import BuildRequest, build_dataset
@@ -29,6 +31,7 @@ from tests.resealed import (
     shifted_label,
 )
 
+FOR_PEOPLE = ("README.md", "summary.html", "config.toml")
 WORDS = "The quick brown fox jumps over the lazy dog and runs away from it. "
 
 
@@ -130,6 +133,41 @@ def test_every_damaged_file_is_healed_and_nothing_else_is_touched(
             changed = {one for one, stamp in stamps(copy).items() if stamp != before[one]}
             assert changed == {name}
     assert repair(copy).files == ()
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("seed", range(40 if os.environ.get("BLANKSTREAM_FULL") else 4))
+def test_any_files_may_be_damaged_at_once_while_one_plan_is_left(
+    grown: Callable[[str], Path], tmp_path: Path, corpus: Path, more: Path, seed: int
+) -> None:
+    copy = shutil.copytree(grown("arrow"), tmp_path / "d")
+    whole, rng = file_hashes(copy), np.random.default_rng(seed)
+    names = [name for name in whole if name not in FOR_PEOPLE and name != "plan.json"]
+    for name in rng.choice(names, 4 + 6 * seed % 40, replace=False).tolist():
+        damage(copy / name, str(rng.choice(HOWS)))
+    mended = repair(copy, corpus, more)
+    assert mended.problems
+    assert file_hashes(copy) == whole
+    assert problems(copy) == ()
+
+
+@pytest.mark.fault
+def test_a_plan_that_may_not_be_the_last_one_is_not_guessed(
+    grown: Callable[[str], Path], tmp_path: Path, corpus: Path, more: Path
+) -> None:
+    copy = shutil.copytree(grown("arrow"), tmp_path / "d")
+    for path in (copy / "plan.json", copy / "manifest.json", *copy.glob("manifests/*")):
+        damage(path, "truncated")
+    before = stamps(copy)
+    with pytest.raises(DatasetError, match=r"no plan can be read.* restore plan\.json from a copy"):
+        repair(copy, corpus, more)
+    assert stamps(copy) == before
+    (last,) = (
+        path for path in copy.glob("plan/*.json") if path.read_text().count("first_pass") > 1
+    )
+    shutil.copyfile(last, copy / "plan.json")
+    repair(copy, corpus, more)
+    assert file_hashes(copy) == file_hashes(grown("arrow"))
 
 
 @pytest.mark.fault

@@ -54,8 +54,11 @@ def test_an_error_raised_on_purpose_ends_the_build(error: BlankstreamError) -> N
 
 @pytest.mark.parametrize(
     ("error", "detail"),
-    [(ValueError("x"), "ValueError: x"), (KeyError("a b"), "KeyError: 'a b'")]
-    + [(MemoryError(), "MemoryError")],
+    [
+        (ValueError("x"), "ValueError: x"),
+        (KeyError("a b"), "KeyError: 'a b'"),
+        (MemoryError(), "MemoryError"),
+    ],
 )
 def test_any_other_error_is_put_down_to_a_document(error: Exception, detail: str) -> None:
     assert (passes(error), ends_the_build(error)) == (False, False)

@@ -4,6 +4,7 @@ The other end of `processes.py`.
 """
 
 import os
+import signal
 import threading
 from collections.abc import Callable
 from enum import Enum
@@ -14,16 +15,16 @@ from typing import Any
 from jobs.executors.calls import Reply, call_remotely, portable
 
 
-class Signal(Enum):
+class Word(Enum):
     """Words of the two ends to each other."""
 
     READY = "ready"
     SAME_AS_BEFORE = "same as before"
 
 
-READY = Signal.READY
+READY = Word.READY
 """The first message of a worker; the others are replies."""
-SAME_AS_BEFORE = Signal.SAME_AS_BEFORE
+SAME_AS_BEFORE = Word.SAME_AS_BEFORE
 """In place of a first argument: that of the task before."""
 
 _DRIVER_GONE = 1
@@ -36,8 +37,9 @@ def serve(pipe: Connection) -> None:
     """Serve until the driver is gone.
 
     A thread takes messages in at once, so that the driver never waits to send one, and so that the
-    end of the driver is noticed in the middle of a task.
+    end of the driver is noticed in the middle of a task. Ctrl-C is left to the driver.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     calls: SimpleQueue[Call] = SimpleQueue()
     threading.Thread(target=_take_in, args=(pipe, calls), daemon=True).start()
     _send(pipe, READY)
@@ -62,7 +64,7 @@ def _take_in(pipe: Connection, calls: "SimpleQueue[Call]") -> None:
         calls.put((function, arguments))
 
 
-def _send(pipe: Connection, message: Signal | Reply) -> None:
+def _send(pipe: Connection, message: Word | Reply) -> None:
     try:
         pipe.send(message)
     except OSError:
