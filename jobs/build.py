@@ -4,17 +4,14 @@ The driver holds no state of its own: everything it needs to go on after a crash
 set's folder. Several drivers may build the same data set at once: they write the same files.
 """
 
-import errno
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from jobs.build_pages import write_pages
 from jobs.build_state import BuildState
+from jobs.disk_errors import disk_error
 from jobs.drive import drive
 from jobs.executors.choice import open_executor
 from jobs.executors.executor import ExecutorOptions
@@ -22,12 +19,12 @@ from jobs.isolation import Limits
 from jobs.plan_build import PlannedBuild, check_place, check_sources, planned_build
 from jobs.status_file import LOCAL_EVERY_SECONDS, REMOTE_EVERY_SECONDS, StatusWriter
 from jobs.work import Work
+from jobs.worker_memory import worker_memory_bytes
 from pipeline.build import BuildContext, build_work_item
 from pipeline.checks import check_config
 from pipeline.engines.choice import choose_engine
 from pipeline.finish import commit_manifest, make_manifest
 from pipeline.inputs import find_inputs
-from pipeline.packing import OPEN_ROWS
 from pipeline.probe import count_documents, locate_document, probe_documents
 from pipeline.records import unbuilt
 from pipeline.stores.choice import open_store
@@ -36,24 +33,12 @@ from pipeline.stores.store import Store
 from pipeline.survey import Survey
 from schemas.build_config import BuildConfig
 from schemas.card_config import CardInfo
-from schemas.errors import BlankstreamError, DatasetError
-from schemas.manifest import SPLITS, Manifest
-from schemas.plan import Plan, WorkItem
-from schemas.samples import ORIGIN_COLUMNS, row_format_of
+from schemas.errors import DatasetError
+from schemas.manifest import Manifest
+from schemas.plan import WorkItem
 
 _ROUNDS = 3
 """How often what is found lost at the end is built again."""
-_BASE_MEMORY_BYTES = 450_000_000
-"""A worker beside its rows: libraries, tokenizer, a batch of documents (docs/benchmarks.md)."""
-
-
-_REMEDIES = {
-    errno.ENOSPC: "free space on that disk",
-    errno.EDQUOT: "free space within the quota",
-    errno.EROFS: "make it writable",
-    errno.EACCES: "make it writable",
-    errno.EPERM: "make it writable",
-}
 
 
 @dataclass(frozen=True)
@@ -126,7 +111,7 @@ class _Build:
         try:
             manifest = self._run()
         except OSError as error:
-            explained = _explained(self._store.place, error)
+            explained = disk_error(self._store.place, error)
             self._status.finish(str(explained))
             raise explained from error
         except BaseException as error:
@@ -218,25 +203,5 @@ class _Build:
         return manifest
 
 
-def _explained(place: str, error: OSError) -> BlankstreamError:
-    """What a disk says, with what to do; `str(error)` may come without a file's name."""
-    remedy = _REMEDIES.get(error.errno or 0, "look at the disk")
-    what = os.strerror(error.errno) if error.errno else str(error)
-    name = f" {error.filename}" if error.filename else ""
-    return BlankstreamError(
-        f"{place}: cannot be written ({what}{name}); what was finished stays: {remedy}, and run "
-        "the same command again"
-    )
-
-
 def _status_seconds(store: Store) -> float:
     return LOCAL_EVERY_SECONDS if isinstance(store, LocalStore) else REMOTE_EVERY_SECONDS
-
-
-def worker_memory_bytes(plan: Plan, config: BuildConfig) -> int:
-    """What a worker needs at most: the rows it holds open in both splits, and everything else."""
-    row_format = row_format_of(plan.recipe)
-    row_bytes = row_format.width * np.dtype(row_format.dtype).itemsize
-    origin_bytes = 4 * len(ORIGIN_COLUMNS) * row_format.max_samples
-    rows = len(SPLITS) * (config.record_batch_rows + OPEN_ROWS + 1)
-    return _BASE_MEMORY_BYTES + 2 * rows * (row_bytes + origin_bytes)

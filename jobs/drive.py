@@ -76,12 +76,12 @@ class _Driver:
         told = 0.0
         while self._fill():
             self._note_running()
-            for outcome in self._wait():
-                self._take(outcome)
-            self._workers.forget(self._executor.workers)
             if time.monotonic() - told >= _CHANGE_SECONDS:
                 on_change()
                 told = time.monotonic()
+            for outcome in self._wait():
+                self._take(outcome)
+            self._workers.forget(self._executor.workers)
         on_change()
 
     def _fill(self) -> bool:

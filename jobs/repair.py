@@ -129,8 +129,8 @@ class _Repair:
         if damage:
             told = "\n".join(one.text for one in damage)
             raise CorruptDataError(
-                f"{self._store.place}: still damaged after the repair; what is listed cannot be made "
-                f"again, or was changed meanwhile: restore it from a copy\n{told}"
+                f"{self._store.place}: still damaged after the repair; what is listed cannot be "
+                f"made again, or was changed meanwhile: restore it from a copy\n{told}"
             )
 
 

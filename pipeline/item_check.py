@@ -111,9 +111,7 @@ class _Checker:
 
     def _compare(self, record: ItemRecord, entries: Entries | None) -> None:
         """The shard table says of the item what its record says."""
-        if entries is None:
-            return
-        if not agrees(record, self._item, entries):
+        if entries is not None and not agrees(record, self._item, entries):
             listed, found = (len(shards) for shards in (entries, record.shards))
             what = f"expected the {listed} shards of the shard table, found {found} others"
             self._damage.add(record_name(self._item), what)
@@ -179,5 +177,5 @@ class _Checker:
         """The counts of the record are those of its files."""
         for what, expected, found in sums_of(record, documents, bad):
             if expected != found:
-                name = record_name(self._item)
-                self._damage.add(name, f"counts {expected} {what}, its files hold {found}")
+                what = f"counts {expected} {what}, its files hold {found}"
+                self._damage.add(record_name(self._item), what)

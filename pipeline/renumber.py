@@ -18,7 +18,14 @@ from pipeline.shard_file import open_shard_writer, shard_suffix
 from pipeline.stores.store import Store
 from schemas.errors import DatasetError
 from schemas.manifest import SPLITS, StoredFile
-from schemas.names import documents_name, quarantine_name, record_name, shard_folder, shard_name
+from schemas.names import (
+    documents_name,
+    quarantine_name,
+    record_name,
+    shard_folder,
+    shard_name,
+    tar_key_prefix,
+)
 from schemas.plan import WorkItem
 from schemas.record import ItemRecord, ShardFile
 from schemas.samples import row_format_of
@@ -83,7 +90,6 @@ class Renumbering:
     def _rewritten(self, shard: ShardFile, new: WorkItem, number: int) -> ShardFile:
         """A tar with the same rows, whose members are named as a build of `new` names them."""
         build = self.recipe["build"]
-        prefix = f"{new.pass_number:04d}-{new.slice.number:08d}-{number:05d}-"
         folder = shard_folder(new, shard.split)
         with self._opened(shard.path) as path, self.target.draft(folder) as draft:
             writer = open_shard_writer(
@@ -91,7 +97,7 @@ class Renumbering:
                 draft.path,
                 row_format_of(self.recipe),
                 build["record_batch_rows"],
-                prefix,
+                tar_key_prefix(new, number),
             )
             with closing(read_shard(path, shard, self.recipe)) as batches:
                 for arrays in batches:

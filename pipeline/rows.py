@@ -14,7 +14,7 @@ from pipeline.shard_file import ShardWriter, open_shard_writer, shard_suffix
 from pipeline.stores.store import Store
 from pipeline.tools import Tools
 from pipeline.window_batch import Ints, Placement, Rows, SpanBatch, WindowBatch
-from schemas.names import shard_folder, shard_name
+from schemas.names import shard_folder, shard_name, tar_key_prefix
 from schemas.plan import WorkItem
 from schemas.record import ShardFile
 from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat
@@ -112,14 +112,12 @@ class SplitWriter:
             self._draft = self._stack.enter_context(
                 self._store.draft(shard_folder(self._item, self._split))
             )
-            numbers = (self._item.pass_number, self._item.slice.number, len(self.shards))
-            prefix = "{:04d}-{:08d}-{:05d}-".format(*numbers)
             self._writer = open_shard_writer(
                 self._config.shard_format,
                 self._draft.path,
                 self._format,
                 self._config.record_batch_rows,
-                prefix,
+                tar_key_prefix(self._item, len(self.shards)),
             )
         self._writer.append(arrays)
         self._rows_in_shard += len(arrays.rows)

@@ -34,4 +34,4 @@ class CorruptDataError(BlankstreamError):
 
 
 class StorageError(BlankstreamError):
-    """Object storage, or the network to it, kept failing after all retries."""
+    """Object storage, the network to it, or a disk of temporary files kept failing."""

@@ -91,6 +91,11 @@ def shard_name(item: Item, split: str, number: int, sha256: str, suffix: str) ->
     return f"{shard_folder(item, split)}/{stem}"
 
 
+def tar_key_prefix(item: Item, number: int) -> str:
+    """How the members of shard `number` of one split of an item begin, if it is a tar."""
+    return f"{item.pass_number:04d}-{item.slice_number:08d}-{number:05d}-"
+
+
 def table_name(sha256: str) -> str:
     """The shard table of one version of the data set."""
     return f"shards-{sha256[:_HASH_DIGITS]}.arrow"

@@ -146,7 +146,7 @@ class WorkerProcess:
 
 @contextmanager
 def _surroundings_of_a_worker() -> Iterator[None]:
-    """One thread for each library, and no Ctrl-C before the worker can ignore it; both inherited."""
+    """One thread for each library, and no Ctrl-C before the worker ignores it; it inherits both."""
     added = [name for name in THREAD_VARIABLES if name not in os.environ]
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.update(dict.fromkeys(added, "1"))
