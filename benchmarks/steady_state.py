@@ -89,7 +89,9 @@ def summary(executors: Iterable[str], runs: dict[tuple[str, int], list[Moment]])
             "rows_per_second": [round(median(map(speed, found))) for found in (one, two)],
             "two_over_one": round(median(speed(b) / speed(a) for a, b in pairs), 3),
             "driver_cpu_over_task_seconds": round(median(driver), 4),
-            "cpu_seconds_per_thousand_rows": round(median(map(cost, two)), 3),
+            "cpu_seconds_per_thousand_rows": [
+                round(median(map(cost, found)), 3) for found in (one, two)
+            ],
         }
     if {"processes", "ray"} <= set(executors):
         pairs = list(zip(runs["processes", 2], runs["ray", 2], strict=True))

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from jobs.build_state import BuildState
 from jobs.executors.executor import Executor, Outcome
-from jobs.isolation import Answer, Build, Life, Limits, Step, live, place_of
+from jobs.isolation import Life, Limits, live, place_of
+from jobs.steps import Answer, Build, Step
 from jobs.verdict import ends_the_build, failure_of, passes
 from jobs.work import Work
 from jobs.worker_states import WorkerStates

@@ -7,12 +7,13 @@ asks for one step at a time and is told what came of it. It knows no executor, n
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 
+from jobs.steps import RAISED_ERROR, Answer, Build, Count, Failure, Locate, Probe, Step
 from schemas.errors import BlankstreamError
 from schemas.plan import WorkItem
 from schemas.record import Exclusion, ItemResult
 
-KILLED_WORKER, RAISED_ERROR = "killed_worker", "raised_error"
-
+_DEATHS_ALONE = 3
+"""Chance hits a document alone so many times in a row hardly ever; a killer dies every time."""
 _MAX_FRUITLESS_SEARCHES = 2
 """A worker killed from outside can lead a search astray once; the second one counts."""
 
@@ -27,62 +28,16 @@ class Limits:
     retry_seconds: float = 1.0
 
 
-@dataclass(frozen=True)
-class Build:
-    """Build the item without the documents `excluded`."""
-
-    excluded: tuple[Exclusion, ...]
-
-
-@dataclass(frozen=True)
-class Count:
-    """Count the documents of the item, the excluded ones too."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Build documents [first, stop) into nowhere."""
-
-    excluded: tuple[Exclusion, ...]
-    first: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class Locate:
-    """Say which document number `number` is."""
-
-    number: int
-
-
-Step = Build | Count | Probe | Locate
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a step failed: `reason` is `killed_worker` or `raised_error`.
-
-    `detail` is for the record and the same on every executor; `text` is for people.
-    """
-
-    reason: str
-    detail: str
-    text: str
-    error: BaseException | None = None
-
-
-Answer = ItemResult | Exclusion | int | Failure | None
-"""Of a `Build`, a `Locate`, a `Count`, of whatever failed, and of a `Probe`."""
-
 Life = Generator[Step, Answer, ItemResult]
 
 
 def live(item: WorkItem, limits: Limits) -> Life:
     """The steps that build `item`; the generator returns the result of the last one.
 
-    A document is left out only when, alone, it fails its worker again: after a build that died
-    `max_retries + 1` times or raised an error, and a bisection. Raises `BlankstreamError` when no
-    single document is to blame, when reading the item fails, and when too many documents do.
+    A document is left out only when it fails alone, three times in a row where it is by death:
+    after a build that died `max_retries + 1` times or raised an error, and a bisection. Raises
+    `BlankstreamError` when no single document is to blame, when reading the item fails, and when
+    too many documents do.
     """
     excluded: tuple[Exclusion, ...] = ()
     fruitless = 0
@@ -124,14 +79,25 @@ def _find(
         middle = (first + stop) // 2
         is_in_first_half = isinstance((yield Probe(excluded, first, middle)), Failure)
         first, stop = (first, middle) if is_in_first_half else (middle, stop)
-    alone = (yield Probe(excluded, first, stop)) if stop else None
-    if not isinstance(alone, Failure):
+    alone = (yield from _confirm(Probe(excluded, first, stop))) if stop else None
+    if alone is None:
         return None
     place = yield from _read(item, Locate(first))
     assert isinstance(place, Exclusion)
     if any((one.source, one.start) == (place.source, place.start) for one in excluded):
         raise _unreadable(item, alone) from alone.error
     return replace(place, reason=alone.reason, detail=alone.detail)
+
+
+def _confirm(alone: Probe) -> Generator[Step, Answer, Failure | None]:
+    """How the document fails each time; None when it passes once. An error is sure at once."""
+    failure: Failure | None = None
+    for _ in range(_DEATHS_ALONE):
+        answer = yield alone
+        failure = answer if isinstance(answer, Failure) else None
+        if failure is None or failure.reason == RAISED_ERROR:
+            break
+    return failure
 
 
 def _read(item: WorkItem, step: Count | Locate) -> Generator[Step, Answer, Answer]:

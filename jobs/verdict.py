@@ -8,7 +8,7 @@ import re
 
 from jobs.executors.calls import portable
 from jobs.executors.executor import Outcome
-from jobs.isolation import KILLED_WORKER, RAISED_ERROR, Failure
+from jobs.steps import KILLED_WORKER, RAISED_ERROR, Failure
 from schemas.errors import BlankstreamError, StorageError
 
 _MAX_DETAIL_CHARACTERS = 200

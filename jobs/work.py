@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.isolation import Build, Count, Locate, Probe, Step
+from jobs.steps import Build, Count, Locate, Probe, Step
 from schemas.plan import WorkItem
 from schemas.record import Exclusion, ItemResult
 

@@ -3,12 +3,14 @@
 Stands between `inputs.py` and the executors.
 """
 
+import os
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pipeline.inputs import Inputs, cut_ranges, size_and_sha256, size_of
+from pipeline.ordered_map import ordered_map
 from pipeline.plan_tables import PlanReader, PlanTablesWriter
 from pipeline.stores.store import Store
 from schemas.build_config import BuildConfig
@@ -17,6 +19,7 @@ from schemas.errors import InputError
 from schemas.plan import NewSlices, SourceRange
 from schemas.samples import SCHEMA_VERSION
 
+_THREADS = min(32, 2 * (os.cpu_count() or 1))
 _NOT_IN_RECIPE = ("passes", "item_bytes", "max_bad_ratio", "tokenizer", "splitter")
 
 
@@ -41,15 +44,15 @@ def cut_inputs(
 ) -> NewSlices | None:
     """Cut `files` into slices, numbered from `first_slice` on, and write their tables to `store`.
 
-    Reads every file once. None for no files; raises `InputError` for a file that cannot be read,
-    and when all are empty.
+    Reads every file once, several at a time. None for no files; raises `InputError` for a file that
+    cannot be read, and when all are empty.
     """
     writer = PlanTablesWriter(store, first_slice)
     sizes: list[int] = []
 
     def ranges() -> Iterator[SourceRange]:
-        for name, file in files.items():
-            described, parts = cut_ranges(name, file, config)
+        cut = ordered_map(lambda pair: cut_ranges(*pair, config), files.items(), _THREADS)
+        for described, parts in cut:
             writer.add_input(described)
             sizes.append(described.bytes)
             yield from parts

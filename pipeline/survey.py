@@ -8,7 +8,6 @@ import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -19,6 +18,7 @@ import pyarrow as pa
 from pipeline.arrow_file import ArrowFileWriter
 from pipeline.document_table import read_documents_table
 from pipeline.laws.statistics import total
+from pipeline.ordered_map import ordered_map
 from pipeline.quarantine import first_cases
 from pipeline.readers.reads import SHOWN_CASES, BadInput
 from pipeline.records import FolderListing, missing_files, read_record
@@ -69,7 +69,7 @@ class Survey:
     def take(self, items: Iterable[WorkItem]) -> None:
         """Read the records of `items`, which come in table order."""
         listing = FolderListing(self._store)
-        pairs = _mapped(lambda item: (item, read_record(self._store, item)), items, self._store)
+        pairs = self._map(lambda item: (item, read_record(self._store, item)), items)
         while batch := list(islice(pairs, _AT_ONCE)):
             found = []
             for item, record in batch:
@@ -98,7 +98,7 @@ class Survey:
         parts = [record.statistics for _, record in found]
         self.statistics = total([self.statistics, *parts] if self.statistics else parts)
         first = [record.documents for item, record in found if item.pass_number == 0]
-        tables = _mapped(lambda one: read_documents_table(self._store, one), first, self._store)
+        tables = self._map(lambda one: read_documents_table(self._store, one), first)
         for table in tables:
             self.ids.add(table.column("id_xxh3").to_numpy())
             self.texts.add(table.column("text_xxh3").to_numpy())
@@ -106,6 +106,11 @@ class Survey:
             self._count(item, record)
             for shard in record.shards:
                 self._place(item, shard)
+
+    def _map(self, function: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
+        """`map`; on object storage, where each read takes a round trip, several at once."""
+        threads = 1 if isinstance(self._store, LocalStore) else _THREADS
+        return ordered_map(function, things, threads)
 
     def _count(self, item: WorkItem, record: ItemRecord) -> None:
         """Documents and bad input are counted in pass 0, where all are read."""
@@ -163,19 +168,3 @@ class _Spool:
         if self._waiting:
             self._writer.append(encode_entries(self._waiting))
             self._waiting = []
-
-
-def _mapped(function: Callable[[T], R], things: Iterable[T], store: Store) -> Iterator[R]:
-    """`map`, in order; on object storage with several requests under way."""
-    if isinstance(store, LocalStore):
-        yield from map(function, things)
-        return
-    waiting = iter(things)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        running: list[Future[R]] = []
-        while True:
-            free = 2 * _THREADS - len(running)
-            running += [pool.submit(function, thing) for thing in islice(waiting, free)]
-            if not running:
-                return
-            yield running.pop(0).result()

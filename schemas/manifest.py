@@ -21,8 +21,9 @@ class FileHashes:
     """Size and hashes of one file, region by region.
 
     Region 0 is everything before the first record batch, the last one everything behind the last
-    batch, and those between are the record batches; of a tar, the members of one batch are a region. `offsets` has one entry more than `xxh3` (64
-    bits each); the regions cover the file without a gap. `sha256` is of the whole file.
+    batch, and those between are the record batches; of a tar, the members of one batch are a
+    region. `offsets` has one entry more than `xxh3` (64 bits each); the regions cover the file
+    without a gap. `sha256` is of the whole file.
     """
 
     bytes: int

@@ -114,7 +114,7 @@ def work_item(recipe_digest: str, generation: int, pass_number: int, slice_: Sli
 
 
 def _ranges(slice_: Slice) -> list[dict[str, Any]]:
-    return [asdict(source) for source in slice_.ranges]
+    return [dict(vars(source)) for source in slice_.ranges]
 
 
 @dataclass(frozen=True)

@@ -176,21 +176,20 @@ def test_an_item_that_cannot_be_read_ends_the_build(
 def test_workers_killed_at_random_cost_nothing_but_time(
     executor: Executor, context: FakeContext
 ) -> None:
-    chance, killed, last = random.Random(5), [0], [0.0]
+    chance, killed, last = random.Random(5), set[str](), [0.0]
 
     def kill_one(state: BuildState) -> None:
-        alive = [name for name, worker in state.workers.items() if worker.items]
-        if killed[0] < KILLS and alive and time.monotonic() - last[0] > 0.2:
-            try:
-                os.kill(int(chance.choice(alive).split()[-1]), signal.SIGKILL)
-            except ProcessLookupError:
-                return
-            killed[0], last[0] = killed[0] + 1, time.monotonic()
+        alive = sorted({name for name, one in state.workers.items() if one.items} - killed)
+        if len(killed) < KILLS and alive and time.monotonic() - last[0] > 0.5:
+            name = chance.choice(alive)
+            os.kill(int(name.split()[-1]), signal.SIGKILL)
+            killed.add(name)
+            last[0] = time.monotonic()
 
     number = max(60, 12 * KILLS)
-    context = replace(context, seconds=0.06)
+    context = replace(context, seconds=0.1)
     state = run(executor, context, number, kill_one)
-    assert killed[0] == KILLS
+    assert len(killed) == KILLS
     assert (state.done, state.excluded) == (number, 0)
     assert set(lines(context, "committed")) == set(range(number))
     assert state.rows == number * ROWS

@@ -16,12 +16,14 @@ from typing import Any
 
 import pytest
 
+from jobs.build import BuildRequest, build_dataset
 from jobs.build_state import BuildState
 from jobs.drive import drive
 from jobs.executors.choice import open_executor
 from jobs.executors.executor import ExecutorOptions
 from jobs.executors.ray_session import import_ray, own_environment
 from jobs.isolation import Limits
+from tests.corpus import NoProgress, file_hashes, small_config
 from tests.fake_work import FakeContext, fake_work, items, lines
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,6 +74,28 @@ def test_a_lost_node_costs_only_time(cluster: Any, tmp_path: Path) -> None:
     assert set(lines(context, "committed")) == set(range(40))
     with open_executor(ExecutorOptions("ray", 1, cluster.address)) as executor:
         assert executor.workers >= 1  # the cluster goes on without us
+
+
+def test_a_build_on_a_cluster_that_loses_a_node_has_the_bytes_of_one_here(
+    cluster: Any, tmp_path: Path, corpus: Path
+) -> None:
+    config = small_config(item_bytes=4096, passes=6)
+    here, there = tmp_path / "here", tmp_path / "there"
+    build_dataset(BuildRequest(config, [corpus], here, "serial", 1), NoProgress())
+    second = cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+
+    class LosesTheNode(NoProgress):
+        def changed(self) -> None:
+            if self.state.done >= 10 and len(cluster.list_all_nodes()) == 2:
+                cluster.remove_node(second, allow_graceful=False)
+
+    watcher = LosesTheNode()
+    request = BuildRequest(config, [corpus], there, "ray", 1, cluster.address)
+    build_dataset(request, watcher)
+    assert len(cluster.list_all_nodes()) == 1
+    assert watcher.state.excluded == 0
+    assert file_hashes(there) == file_hashes(here)
 
 
 def readme_commands() -> list[list[str]]:
@@ -163,7 +187,10 @@ def test_the_commands_of_the_readme_build_on_a_cluster(
     )
     assert job.returncode == 0, job.stdout + job.stderr
     assert "succeeded" in job.stdout + job.stderr
-    assert (output / "manifest.json").exists()
+    here = [BIN / "blankstream", "build", "--preset", "tiny", "--input", corpus, *small]
+    here += ["--output", tmp_path / "here", "--executor", "serial"]
+    assert subprocess.run(here, cwd=tmp_path, capture_output=True, check=False).returncode == 0
+    assert file_hashes(output) == file_hashes(tmp_path / "here")
     assert listens(int(values["6379"]))  # the cluster goes on without us
 
 

@@ -162,6 +162,7 @@ def test_the_summary_compares_runs_of_one_round_and_takes_medians() -> None:
     assert line["processes"]["rows_per_second"] == [100, 190]
     assert line["processes"]["two_over_one"] == 1.9
     assert line["ray"]["driver_cpu_over_task_seconds"] == 0.03
+    assert line["processes"]["cpu_seconds_per_thousand_rows"] == [12.0, 6.316]
     assert line["cpu_ray_over_processes"] == 1.1
 
 

@@ -37,7 +37,7 @@ def build(
     from jobs.build import BuildRequest, build_dataset
     from jobs.build_progress import BuildProgress
     from jobs.dry_run import dry_run as estimate
-    from jobs.dry_run import render_estimate
+    from jobs.estimate import render_estimate
     from jobs.executors.choice import default_executor
     from jobs.summary import build_summary
 
