@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.arrow_file import write_arrow_file
 from pipeline.document_table import DOCUMENTS_SCHEMA
+from pipeline.shard_formats.arrow_file import write_arrow_file
 from pipeline.stores.local import LocalStore
 from schemas.config import digest
 from schemas.manifest import StoredFile

@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from benchmarks.process_tree import tree_cpu_seconds
-from jobs.build_state import BuildState
+from jobs.progress.build_state import BuildState
 from tests.corpus import NoProgress
 
 WARM_ITEMS = 2

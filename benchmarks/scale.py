@@ -23,9 +23,9 @@ from typing import Any, Self
 from benchmarks.fake_records import FakeStore
 from benchmarks.fake_work import build_nothing, built_record, opened, write_record
 from benchmarks.meter import Meter
-from jobs.build_state import BuildState
 from jobs.drive import drive
 from jobs.isolation import Limits
+from jobs.progress.build_state import BuildState
 from jobs.work import Work
 from pipeline.finish import make_manifest
 from pipeline.inputs import cut_ranges

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from jobs.build_pages import write_pages
-from jobs.build_state import BuildState
 from jobs.disk_errors import disk_error
 from jobs.drive import drive
 from jobs.executors.choice import open_executor
 from jobs.executors.executor import ExecutorOptions
 from jobs.isolation import Limits
+from jobs.pages.build_pages import write_pages
 from jobs.plan_build import PlannedBuild, check_place, check_sources, planned_build
-from jobs.status_file import LOCAL_EVERY_SECONDS, REMOTE_EVERY_SECONDS, StatusWriter
+from jobs.progress.build_state import BuildState
+from jobs.progress.status_file import LOCAL_EVERY_SECONDS, REMOTE_EVERY_SECONDS, StatusWriter
 from jobs.work import Work
 from jobs.worker_memory import worker_memory_bytes
 from pipeline.build import BuildContext, build_work_item
@@ -56,7 +56,7 @@ class BuildRequest:
 
 
 class BuildWatcher(Protocol):
-    """Sees what a build does; see `jobs/build_progress.py`."""
+    """Sees what a build does; see `jobs/progress/build_progress.py`."""
 
     def stage(self, text: str) -> None:
         """A stage without items begins."""

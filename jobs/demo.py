@@ -15,12 +15,12 @@ from pydoc_data import topics
 from rich.table import Table
 
 from jobs.build import BuildRequest, build_dataset
-from jobs.build_progress import BuildProgress
 from jobs.console import OUT, PROGRESS, note, say
 from jobs.devices import default_device
 from jobs.fill import open_filler
 from jobs.heldout import heldout_losses, unigram_losses
 from jobs.metrics import SilentWatcher, StepMetrics
+from jobs.progress.build_progress import BuildProgress
 from jobs.run_checkpoints import last_checkpoint
 from jobs.runs import open_run
 from jobs.summary import build_summary

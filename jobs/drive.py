@@ -11,13 +11,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from jobs.build_state import BuildState
 from jobs.executors.executor import Executor, Outcome
 from jobs.isolation import Life, Limits, live, place_of
+from jobs.progress.build_state import BuildState
+from jobs.progress.worker_states import WorkerStates
 from jobs.steps import Answer, Build, Step
 from jobs.verdict import ends_the_build, failure_of, passes
 from jobs.work import Work
-from jobs.worker_states import WorkerStates
 from schemas.errors import BlankstreamError, StorageError
 from schemas.plan import WorkItem
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rich.filesize import decimal
 
-from jobs.build_lines import duration
+from jobs.progress.build_lines import duration
 from schemas.manifest import HELDOUT, TRAIN
 
 _DIGITS = 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.page_assets import PAGE_OPENING
+from jobs.pages.page_assets import PAGE_OPENING
 from jobs.sample_view import Origin, RowView, view_sample
 from jobs.visible import visible
 from pipeline.dataset import Dataset, open_dataset

@@ -12,9 +12,9 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from jobs.attention_picture import block_picture, pixel_token
+from jobs.pages.attention_picture import block_picture, pixel_token
+from jobs.pages.visible_text import Run, count
 from jobs.sample_view import RowView, SampleView
-from jobs.visible_text import Run, count
 
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#8c9eff", "#ff8a50", "#cc79a7")
 """Told apart by colour-blind readers (Okabe and Ito), and numbered wherever they stand."""

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.pages.visible_text import Run, text_runs
 from jobs.visible import visible
-from jobs.visible_text import Run, text_runs
 from pipeline.assemble import Rules, Tokens
 from pipeline.objectives import OBJECTIVES, Form
 from pipeline.readers.formats import ARROW, PARQUET, kind_of

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.cells import cell_len
 
-from jobs.attention_picture import colour_class
+from jobs.pages.attention_picture import colour_class
+from jobs.pages.visible_text import count
 from jobs.sample_view import SampleView
-from jobs.visible_text import count
 from schemas.samples import Span
 
 _LINE_PIXELS, _LEAST_PIXELS = 1030, 32

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import xxhash
 
-from pipeline.arrow_file import ArrowFileWriter, VerifiedArrowFile
 from pipeline.readers.reads import Document
+from pipeline.shard_formats.arrow_file import ArrowFileWriter, VerifiedArrowFile
 from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import CorruptDataError, InputError

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.arrow_file import VerifiedArrowFile
+from pipeline.shard_formats.arrow_file import VerifiedArrowFile
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import DatasetError
 from schemas.manifest import ShardEntry, TableBlock

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from pipeline.arrow_file import ArrowFileWriter, VerifiedArrowFile
+from pipeline.shard_formats.arrow_file import ArrowFileWriter, VerifiedArrowFile
 from pipeline.stores.store import Store
 from schemas.errors import DatasetError
 from schemas.manifest import StoredFile

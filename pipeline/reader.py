@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.mapped_shards import UNVERIFIED, MappedShard, Numbers, ShardBlock, copy_memory
-from pipeline.shards import origin_of
+from pipeline.shard_formats.arrow_shards import origin_of
 from pipeline.table import ShardTable
 from schemas.manifest import ShardEntry, TableBlock
 from schemas.samples import RowFormat

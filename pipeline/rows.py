@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from pipeline.packing import OPEN_ROWS, Packer, clear_rows
-from pipeline.shard_file import ShardWriter, open_shard_writer, shard_suffix
+from pipeline.shard_formats.shard_file import ShardWriter, open_shard_writer, shard_suffix
 from pipeline.stores.store import Store
 from pipeline.tools import Tools
 from pipeline.window_batch import Ints, Placement, Rows, SpanBatch, WindowBatch

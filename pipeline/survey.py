@@ -15,13 +15,13 @@ from typing import Self, TypeVar
 
 import pyarrow as pa
 
-from pipeline.arrow_file import ArrowFileWriter
 from pipeline.document_table import read_documents_table
 from pipeline.laws.statistics import total
 from pipeline.ordered_map import ordered_map
 from pipeline.quarantine import first_cases
 from pipeline.readers.reads import SHOWN_CASES, BadInput
 from pipeline.records import FolderListing, missing_files, read_record
+from pipeline.shard_formats.arrow_file import ArrowFileWriter
 from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
 from pipeline.table import BLOCK_SHARDS, decode_entries, encode_entries

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.arrow_file import ArrowFileWriter, VerifiedArrowFile
+from pipeline.shard_formats.arrow_file import ArrowFileWriter, VerifiedArrowFile
 from schemas.manifest import TABLE_SCHEMA, FileHashes, Manifest, ShardEntry, TableBlock
 
 BLOCK_SHARDS = 1024

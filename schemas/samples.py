@@ -1,7 +1,7 @@
 """Span, Sample and the bytes of a row: what the samplers make and the shards hold.
 
-Stands between `pipeline/spans.py` and `pipeline/shards.py`; docs/sample-format.md walks through the
-same definitions with the worked example of the paper's figure 2.
+Stands between `pipeline/spans.py` and the shards (`pipeline/shard_formats/`); docs/sample-format.md
+walks through the same definitions with the worked example of the paper's figure 2.
 """
 
 import json

@@ -1,7 +1,7 @@
 """States of a build as values, for the tests of what shows them."""
 
-from jobs.build_speed import BuildSpeed
-from jobs.build_state import BuildState, WorkerState
+from jobs.progress.build_speed import BuildSpeed
+from jobs.progress.build_state import BuildState, WorkerState
 from schemas.record import ItemResult
 
 STARTED = 1000.0

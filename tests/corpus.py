@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jobs.build_state import BuildState
+from jobs.progress.build_state import BuildState
 from pipeline.build import BuildContext
 from schemas.build_config import BuildConfig, ObjectiveConfig, TokenizerConfig
 from schemas.plan import WorkItem

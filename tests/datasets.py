@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.shards import write_shard
+from pipeline.shard_formats.arrow_shards import write_shard
 from pipeline.table import write_table
 from schemas.manifest import SPLITS, TRAIN, Manifest, ShardEntry, StoredFile
 from schemas.names import MANIFEST_NAME

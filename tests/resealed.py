@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.care.item_files import read_shard
+from pipeline.care.whole import read_whole
 from pipeline.finish import commit_manifest, make_manifest
-from pipeline.item_files import read_shard
 from pipeline.plan_tables import PlanReader
 from pipeline.records import read_record
-from pipeline.shard_file import open_shard_writer, shard_suffix
+from pipeline.shard_formats.shard_file import open_shard_writer, shard_suffix
 from pipeline.stores.local import LocalStore
 from pipeline.survey import Survey
-from pipeline.whole import read_whole
 from schemas.names import record_name, shard_name
 from schemas.plan import WorkItem
 from schemas.record import ItemRecord

@@ -13,7 +13,7 @@ from pipeline.objectives import OBJECTIVES, rules_of
 from pipeline.packing import Packer, empty_rows
 from pipeline.randomness import document_key
 from pipeline.readers.reads import Document
-from pipeline.sample_laws import Checked, Keys, SampleLaws
+from pipeline.sample_checks.sample_laws import Checked, Keys, SampleLaws
 from pipeline.text import TokenBatch
 from pipeline.window_batch import Engine, Placement, Rows, WindowBatch
 from pipeline.windows import WindowCutter

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import pipeline.arrow_file
-from pipeline.arrow_file import ArrowFileWriter, VerifiedArrowFile, write_arrow_file
+import pipeline.shard_formats.arrow_file
+from pipeline.shard_formats.arrow_file import ArrowFileWriter, VerifiedArrowFile, write_arrow_file
 from schemas.errors import CorruptDataError
 from tests.datasets import overwrite
 from tests.test_verified_file import hashes_of
@@ -161,7 +161,7 @@ def test_a_batch_that_would_fill_the_memory_is_refused_before_it_is_decompressed
 ):
     path = tmp_path / "numbers.arrow"
     hashes = write(path, "zstd", numbers(0, 400))
-    monkeypatch.setattr(pipeline.arrow_file, "MAX_BATCH_BYTES", 1000)
+    monkeypatch.setattr(pipeline.shard_formats.arrow_file, "MAX_BATCH_BYTES", 1000)
     file = VerifiedArrowFile(path, hashes, REMEDY)
     monkeypatch.setattr(pa.ipc, "read_record_batch", lambda *_: pytest.fail("decompressed"))
     with pytest.raises(CorruptDataError, match=r"batch 0 decompresses to \d+ bytes, .* most 1000"):
@@ -169,7 +169,7 @@ def test_a_batch_that_would_fill_the_memory_is_refused_before_it_is_decompressed
 
 
 def test_a_batch_that_could_not_be_read_again_is_not_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline.arrow_file, "MAX_BATCH_BYTES", 1000)
+    monkeypatch.setattr(pipeline.shard_formats.arrow_file, "MAX_BATCH_BYTES", 1000)
     with pytest.raises(ValueError, match="at most 1000 in a compressed file; write smaller ones"):
         write(tmp_path / "numbers.arrow", "lz4", numbers(0, 400))
     write(tmp_path / "numbers.arrow", "", numbers(0, 400))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.arrow_messages import decompressed_bytes
+from pipeline.shard_formats.arrow_messages import decompressed_bytes
 
 CODECS = st.sampled_from(["lz4", "zstd"])
 

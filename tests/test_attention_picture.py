@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.attention_picture import block_picture, mask_areas, row_svg, sample_svg, svg_path
+from jobs.pages.attention_picture import block_picture, mask_areas, row_svg, sample_svg, svg_path
 
 
 def covered(path: str, size: int) -> np.ndarray:

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from jobs import build_progress
-from jobs.build_lines import duration, end_line, progress_line, start_line
-from jobs.build_progress import BuildProgress
-from jobs.build_screen import BuildScreen, split_cells, stage_shares
-from jobs.build_speed import BuildSpeed, Pace
-from jobs.build_state import STAGES, BuildState
+from jobs.progress import build_progress
+from jobs.progress.build_lines import duration, end_line, progress_line, start_line
+from jobs.progress.build_progress import BuildProgress
+from jobs.progress.build_screen import BuildScreen, split_cells, stage_shares
+from jobs.progress.build_speed import BuildSpeed, Pace
+from jobs.progress.build_state import STAGES, BuildState
 from tests.build_states import STARTED, item, state_of, watched
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -207,7 +207,7 @@ def test_changed_costs_a_few_microseconds(lines: list[str]) -> None:
 
 SCRIPT = """
 import sys, time
-from jobs.build_progress import BuildProgress
+from jobs.progress.build_progress import BuildProgress
 from tests.build_states import state_of, item
 print("before", file=sys.stderr, flush=True)
 with BuildProgress() as progress:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from jobs import markdown_text as markdown
-from jobs.card import SHOWN_INPUTS, Sources, render_card
+from jobs.pages import markdown_text as markdown
+from jobs.pages.card import SHOWN_INPUTS, Sources, render_card
 from jobs.visible import visible
 from schemas.build_config import BuildConfig
 from schemas.card_config import CardInfo

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from jobs.build_state import BuildState
 from jobs.drive import drive
 from jobs.executors.choice import open_executor
 from jobs.executors.executor import Executor, ExecutorOptions, Outcome
 from jobs.executors.serial import SerialExecutor
 from jobs.isolation import Limits
+from jobs.progress.build_state import BuildState
 from schemas.errors import BlankstreamError, DatasetError, InputError, StorageError
 from schemas.plan import WorkItem
 from schemas.record import ItemResult

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jobs.each import for_each
+from jobs.care.each import for_each
 from jobs.executors.executor import Outcome
 from jobs.executors.serial import SerialExecutor
 from schemas.errors import BlankstreamError, InputError

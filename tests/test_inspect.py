@@ -11,7 +11,7 @@ import pytest
 
 from jobs.cli import main
 from jobs.inspect import read_row
-from jobs.inspect_page import render_page
+from jobs.pages.inspect_page import render_page
 from jobs.sample_view import SampleView, view_sample
 from pipeline.assemble import Rules
 from pipeline.objectives import OBJECTIVES

@@ -7,7 +7,7 @@ from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 
-from jobs.inspect_page import render_page
+from jobs.pages.inspect_page import render_page
 from schemas.build_config import ObjectiveConfig
 from schemas.objectives import IGNORE_INDEX
 from tests.views import ACTING, HOSTILE, WORDS, Words, every_kind, printed, row_of, view_of

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.joined_plan import joined_plan
+from pipeline.care.joined_plan import joined_plan
 from pipeline.plan_tables import PlanReader, PlanTablesWriter
 from pipeline.stores.local import LocalStore
 from schemas.plan import InputFile, NewSlices, Plan, SourceRange, WorkItem

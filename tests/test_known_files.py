@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import known_files
-from pipeline.known_files import KnownFiles
+from pipeline.care import known_files
+from pipeline.care.known_files import KnownFiles
 from pipeline.stores.local import LocalStore
 
 

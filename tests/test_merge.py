@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from jobs.build import BuildRequest, build_dataset
-from jobs.inspection import VerifyRequest
-from jobs.merge import merge_datasets
-from jobs.repair import RepairRequest, repair_dataset
-from jobs.verify import verify_dataset
+from jobs.care.inspection import VerifyRequest
+from jobs.care.merge import merge_datasets
+from jobs.care.repair import RepairRequest, repair_dataset
+from jobs.care.verify import verify_dataset
+from pipeline.care.whole import read_whole
 from pipeline.dataset import open_dataset
 from pipeline.stores.local import LocalStore
 from pipeline.stream import RowStream
-from pipeline.whole import read_whole
 from schemas.build_config import BuildConfig, TokenizerConfig
 from schemas.errors import CorruptDataError, DatasetError, InputError, UserError
 from schemas.manifest import SPLITS, Manifest
@@ -173,7 +173,7 @@ def test_a_killed_merge_goes_on_to_the_same_bytes(parts: dict[str, Path], tmp_pa
     a, b = parts["arrow-a"], parts["arrow-b"]
     merge(tmp_path / "whole", a, b)
     code = (
-        "import os, signal, sys\nfrom jobs.merge import merge_datasets\n"
+        "import os, signal, sys\nfrom jobs.care.merge import merge_datasets\n"
         "left = int(sys.argv[4])\n"
         "def advance(size):\n    global left\n    left -= 1\n"
         "    if not left: os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.origin_laws import check_origins
-from pipeline.row_laws import Samples
+from pipeline.sample_checks.origin_laws import check_origins
+from pipeline.sample_checks.row_laws import Samples
 
 COLUMNS = ("rows", "documents", "windows", "starts", "stops")
 

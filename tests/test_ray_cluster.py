@@ -17,12 +17,12 @@ from typing import Any
 import pytest
 
 from jobs.build import BuildRequest, build_dataset
-from jobs.build_state import BuildState
 from jobs.drive import drive
 from jobs.executors.choice import open_executor
 from jobs.executors.executor import ExecutorOptions
 from jobs.executors.ray_session import import_ray, own_environment
 from jobs.isolation import Limits
+from jobs.progress.build_state import BuildState
 from tests.corpus import NoProgress, file_hashes, small_config
 from tests.fake_work import FakeContext, fake_work, items, lines
 

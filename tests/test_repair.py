@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from jobs.build import BuildRequest, build_dataset
-from jobs.inspection import VerifyRequest
-from jobs.repair import Repaired, RepairRequest, repair_dataset
-from jobs.verify import verify_dataset
+from jobs.care.inspection import VerifyRequest
+from jobs.care.repair import Repaired, RepairRequest, repair_dataset
+from jobs.care.verify import verify_dataset
 from pipeline.build import BuildContext, build_work_item
 from pipeline.stores.choice import open_store
 from schemas.build_config import TokenizerConfig

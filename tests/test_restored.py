@@ -12,8 +12,8 @@ from pipeline.assemble import Rules
 from pipeline.laws.laws import TOKENS
 from pipeline.objectives import OBJECTIVES
 from pipeline.packing import decode_row
-from pipeline.restored import restore_many
-from pipeline.restored_columns import Columns
+from pipeline.sample_checks.restored import restore_many
+from pipeline.sample_checks.restored_columns import Columns
 from pipeline.window_batch import edges_of
 from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.objectives import IGNORE_INDEX

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pipeline.restored_columns import Columns, is_mask, mask_of, numbers_of, places_of
+from pipeline.sample_checks.restored_columns import Columns, is_mask, mask_of, numbers_of, places_of
 from tests.strategies import SPECIAL, VOCAB_SIZE
 
 SECOND, THIRD = (SPECIAL.sentinel(number)[0] for number in (1, 2))

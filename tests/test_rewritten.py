@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.packing import decode_row
-from pipeline.rewritten import undrawn
+from pipeline.sample_checks.rewritten import undrawn
 from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.objectives import IGNORE_INDEX
 from schemas.samples import Sample

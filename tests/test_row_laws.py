@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.row_laws import Problem, check_numbers, read_samples
+from pipeline.sample_checks.row_laws import Problem, check_numbers, read_samples
 from tests.sample_rows import MIXTURES, Packed, pack
 
 PACKED = pack(MIXTURES["glm"])

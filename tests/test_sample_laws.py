@@ -14,7 +14,7 @@ from pipeline.engines.choice import choose_engine
 from pipeline.objectives import BLANKS, IN_PLACE, OBJECTIVES, Objective
 from pipeline.packing import decode_row
 from pipeline.restore import restore_blanks
-from pipeline.sample_laws import Checked, SampleLaws
+from pipeline.sample_checks.sample_laws import Checked, SampleLaws
 from pipeline.spans import sample_blanks
 from pipeline.tools import Tools
 from schemas.build_config import BuildConfig, ObjectiveConfig

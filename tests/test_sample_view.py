@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.inspect_page import render_page
+from jobs.pages.inspect_page import render_page
 from jobs.sample_view import view_sample
 from jobs.visible import visible
 from pipeline.assemble import Rules, assemble_blanks

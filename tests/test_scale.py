@@ -16,7 +16,7 @@ from benchmarks.fake_work import AtOnce, built_record
 from benchmarks.full_swing import Moment, Swing
 from benchmarks.meter import Meter
 from benchmarks.process_tree import tree_cpu_seconds
-from jobs.build_state import BuildState
+from jobs.progress.build_state import BuildState
 from pipeline.records import FolderListing, missing_files, read_record
 from pipeline.survey import Survey
 from schemas.plan import Slice, SourceRange, WorkItem, work_item

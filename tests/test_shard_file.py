@@ -6,9 +6,9 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.arrow_messages import MAX_BATCH_BYTES
-from pipeline.shard_file import open_shard, open_shard_writer, shard_suffix
-from pipeline.shards import pieces, row_digest
+from pipeline.shard_formats.arrow_messages import MAX_BATCH_BYTES
+from pipeline.shard_formats.arrow_shards import pieces, row_digest
+from pipeline.shard_formats.shard_file import open_shard, open_shard_writer, shard_suffix
 from schemas.errors import ConfigError, CorruptDataError, DatasetError
 from schemas.samples import ORIGIN_COLUMNS, SHARD_FORMATS, RowFormat
 from tests.datasets import Content, flip, random_rows

@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.arrow_file import VerifiedArrowFile
-from pipeline.shards import origin_of, pieces, row_digest, row_digests, rows_of, write_shard
+from pipeline.shard_formats.arrow_file import VerifiedArrowFile
+from pipeline.shard_formats.arrow_shards import (
+    origin_of,
+    pieces,
+    row_digest,
+    row_digests,
+    rows_of,
+    write_shard,
+)
 from schemas.samples import RowArrays, RowFormat
 from tests.datasets import Content, random_rows
 

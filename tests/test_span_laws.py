@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.assemble import Rules
 from pipeline.objectives import draw_spans
-from pipeline.span_laws import check_drawn, check_spans
+from pipeline.sample_checks.span_laws import check_drawn, check_spans
 from pipeline.window_batch import WindowBatch
 from schemas.build_config import ObjectiveConfig
 from schemas.samples import Span, Window

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.process_mark import is_alive, process_mark
-from jobs.status import DatasetStatus, read_status, render_status
-from jobs.status_file import BuildStatus, StatusWriter
+from jobs.progress.process_mark import is_alive, process_mark
+from jobs.progress.status import DatasetStatus, read_status, render_status
+from jobs.progress.status_file import BuildStatus, StatusWriter
 from pipeline.stores.local import LocalStore
 from schemas.errors import DatasetError, StorageError
 from schemas.names import MANIFEST_NAME, PLAN_NAME, SPLITTER_NAME, STATUS_NAME
@@ -142,7 +142,8 @@ def test_a_killed_driver_is_told_from_one_that_works(store: LocalStore) -> None:
     begin(store)
     script = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from jobs.status_file import StatusWriter\nfrom pipeline.stores.local import LocalStore\n"
+        "from jobs.progress.status_file import StatusWriter\n"
+        "from pipeline.stores.local import LocalStore\n"
         "from tests.build_states import state_of\n"
         "StatusWriter(LocalStore(Path(sys.argv[1])), state_of(), 2.0).maybe_write()\n"
         "print('ready', flush=True)\ntime.sleep(60)\n"

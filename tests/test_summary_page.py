@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.manifest_facts import probability, verdict
-from jobs.page_assets import PAGE_OPENING
-from jobs.share_charts import ShareBar, share_bars, stacked_bar
-from jobs.statistics_charts import Axis, Bin, even_ticks, histogram
-from jobs.summary_page import render_summary
-from jobs.svg_parts import WIDTH, Caption
+from jobs.pages.manifest_facts import probability, verdict
+from jobs.pages.page_assets import PAGE_OPENING
+from jobs.pages.share_charts import ShareBar, share_bars, stacked_bar
+from jobs.pages.statistics_charts import Axis, Bin, even_ticks, histogram
+from jobs.pages.summary_page import render_summary
+from jobs.pages.svg_parts import WIDTH, Caption
 from schemas.manifest import Manifest
 from tests.manifests import DIGEST, SPAN_LENGTHS, manifest_of, objective, objectives
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.tar_index import dataset_json
+from pipeline.shard_formats.tar_index import dataset_json
 from schemas.manifest import HELDOUT, TRAIN, ShardEntry
 from tests.test_tar_shards import NARROW, WIDE, write
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.tar_layout import TarLayout, tar_arrays
+from pipeline.shard_formats.tar_layout import TarLayout, tar_arrays
 from schemas.errors import ConfigError
 from schemas.samples import RowFormat
 from tests.datasets import Content, random_rows

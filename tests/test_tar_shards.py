@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webdataset import tenbin
 
-import pipeline.tar_shards
-from pipeline.shards import pieces
-from pipeline.tar_layout import TarLayout, tar_arrays
-from pipeline.tar_shards import TarShardWriter, VerifiedTarShard
+import pipeline.shard_formats.tar_shards
+from pipeline.shard_formats.arrow_shards import pieces
+from pipeline.shard_formats.tar_layout import TarLayout, tar_arrays
+from pipeline.shard_formats.tar_shards import TarShardWriter, VerifiedTarShard
 from schemas.errors import ConfigError, CorruptDataError
 from schemas.samples import RowFormat
 from tests.datasets import Content, flip, random_rows
@@ -115,7 +115,7 @@ def test_rows_come_back_and_regions_are_batches(
 ):
     path = tmp_path_factory.mktemp("tar") / "rows.tar"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline.tar_shards, "_PIECE_BYTES", piece_bytes)
+        patch.setattr(pipeline.shard_formats.tar_shards, "_PIECE_BYTES", piece_bytes)
         arrays, hashes = write(path, row_format, rows, batch_rows)
     stride = TarLayout(row_format).member.itemsize
     edges = [min(row, rows) * stride for row in range(0, rows + batch_rows, batch_rows)]
@@ -174,6 +174,6 @@ def test_numbers_that_do_not_fit_are_the_callers_mistake(tmp_path):
 
 
 def test_names_have_eight_digits_and_no_row_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline.tar_shards, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(pipeline.shard_formats.tar_shards, "MAX_MEMBERS", 3)
     with pytest.raises(ValueError, match="more than 3 rows in one tar; write several"):
         write(tmp_path / "rows.tar")

@@ -9,7 +9,7 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.verified_file import VerifiedFile
+from pipeline.shard_formats.verified_file import VerifiedFile
 from schemas.errors import BlankstreamError, CorruptDataError
 from schemas.manifest import FileHashes
 from tests.datasets import overwrite

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from jobs.build import BuildRequest, build_dataset
-from jobs.inspection import Verified, VerifyRequest
-from jobs.verify import verify_dataset
+from jobs.care.inspection import Verified, VerifyRequest
+from jobs.care.verify import verify_dataset
 from pipeline.stores.choice import open_store
 from schemas.build_config import TokenizerConfig
 from schemas.errors import DatasetError, InputError

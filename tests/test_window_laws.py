@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.restored_columns import Restored
-from pipeline.row_laws import Samples, read_samples
-from pipeline.window_laws import (
+from pipeline.sample_checks.restored_columns import Restored
+from pipeline.sample_checks.row_laws import Samples, read_samples
+from pipeline.sample_checks.window_laws import (
     check_windows,
     longest_window,
     ordinary_tokens,

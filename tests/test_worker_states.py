@@ -1,8 +1,8 @@
 """What is known of workers: counted by name, and forgotten when they are many and gone."""
 
-from jobs.build_state import BuildState
 from jobs.executors.executor import Outcome
-from jobs.worker_states import WorkerStates
+from jobs.progress.build_state import BuildState
+from jobs.progress.worker_states import WorkerStates
 from schemas.record import ItemResult
 
 RESULT = ItemResult("pass-0000/00000", 7, 1, 1, 1, 0, {})

@@ -27,9 +27,9 @@ _inputs = click.option(
 @local_executor_options
 def verify(dataset: str, executor: str | None, **options: Any) -> None:
     """Read a data set whole and compare it with what was recorded; exit 1 on damage."""
-    from jobs.build_progress import bytes_bar
-    from jobs.inspection import VerifyRequest
-    from jobs.verify import verify_dataset
+    from jobs.care.inspection import VerifyRequest
+    from jobs.care.verify import verify_dataset
+    from jobs.progress.build_progress import bytes_bar
 
     request = VerifyRequest(dataset, executor=executor or "", **options)
     with bytes_bar("Verifying") as advance:
@@ -53,8 +53,8 @@ def verify(dataset: str, executor: str | None, **options: Any) -> None:
 @local_executor_options
 def repair(dataset: str, inputs: tuple[str, ...], executor: str | None, workers: int) -> None:
     """Put damaged or missing files of a data set back to the bytes they had, and nothing else."""
-    from jobs.build_progress import bytes_bar
-    from jobs.repair import RepairRequest, repair_dataset
+    from jobs.care.repair import RepairRequest, repair_dataset
+    from jobs.progress.build_progress import bytes_bar
 
     request = RepairRequest(dataset, inputs, executor or "", workers)
     with bytes_bar("Verifying") as advance:
@@ -79,8 +79,8 @@ def merge(arguments: tuple[str, ...], output: str | None) -> None:
     settings, datasets = split_arguments(arguments)
     if len(datasets) < 2 or not output:
         raise click.UsageError("merge needs two DATASETs or more and --output DATASET")
-    from jobs.build_progress import bytes_bar
-    from jobs.merge import merge_datasets
+    from jobs.care.merge import merge_datasets
+    from jobs.progress.build_progress import bytes_bar
     from jobs.summary import build_summary
 
     card = resolve("tiny", settings, False).card

@@ -35,10 +35,10 @@ def build(
     if not inputs or not output:
         raise click.UsageError("build needs --input PATH and --output DATASET")
     from jobs.build import BuildRequest, build_dataset
-    from jobs.build_progress import BuildProgress
     from jobs.dry_run import dry_run as estimate
     from jobs.estimate import render_estimate
     from jobs.executors.choice import default_executor
+    from jobs.progress.build_progress import BuildProgress
     from jobs.summary import build_summary
 
     request = BuildRequest(
@@ -62,8 +62,8 @@ def build(
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(dataset: str, as_json: bool) -> None:
     """Say how far a build is, whether it runs, and what is known of a data set."""
-    from jobs.count_items import count_items
-    from jobs.status import read_status, render_status
+    from jobs.progress.count_items import count_items
+    from jobs.progress.status import read_status, render_status
     from pipeline.stores.choice import open_store
 
     store = open_store(dataset)

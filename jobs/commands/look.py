@@ -18,8 +18,8 @@ from schemas.config import load_config
 def inspect(dataset: Path, row: int, split: str, html: Path | None, tokens: bool) -> None:
     """Show a row: text with its blanks, both parts, labels, positions and the attention mask."""
     from jobs.inspect import check_page_place, read_row, write_page
-    from jobs.inspect_page import render_page
     from jobs.inspect_terminal import render_row
+    from jobs.pages.inspect_page import render_page
 
     if html is None:
         OUT.print(render_row(read_row(dataset, split, row), tokens), soft_wrap=False)

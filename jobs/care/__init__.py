@@ -1,0 +1,1 @@
+"""`verify`, `repair` and `merge` of data sets."""

@@ -1,0 +1,1 @@
+"""Pages and pictures for people: the card, the summary, a row in the browser."""

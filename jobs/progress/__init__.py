@@ -1,0 +1,1 @@
+"""How a build goes: what is counted, the live screen, `status.json`."""

@@ -1,0 +1,1 @@
+"""What verifying, repairing and merging data sets are made of."""
