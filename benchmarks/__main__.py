@@ -1,6 +1,19 @@
 """`make bench`: every benchmark, one after another."""
 
-from benchmarks import build, layouts, memory, packing, samples, sentences, stream
+from benchmarks import (
+    build,
+    layouts,
+    memory,
+    object_requests,
+    packing,
+    samples,
+    scale,
+    sentences,
+    steady_state,
+    stream,
+)
 
-for benchmark in (layouts, stream, sentences, samples, build, packing, memory):
+for benchmark in (layouts, stream, sentences, samples, build, packing, memory, object_requests):
     benchmark.main()
+for measured in (scale, steady_state):
+    measured.main([])

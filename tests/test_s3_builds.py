@@ -17,8 +17,10 @@ import pytest
 import jobs.build
 from jobs.build import BuildRequest, build_dataset
 from pipeline.build import build_work_item
+from pipeline.readers import remote_calls
 from pipeline.stores import objects
 from pipeline.stores.choice import open_store
+from pipeline.stores.retries import Retries
 from schemas.record import ItemResult
 from tests.corpus import NoProgress, file_hashes, small_config
 from tests.object_server import Faults, ObjectServer, object_server
@@ -37,6 +39,13 @@ def server() -> Iterator[ObjectServer]:
     with object_server() as running:
         running.put("/sets")
         yield running
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed is tried again after milliseconds."""
+    monkeypatch.setattr(objects, "Retries", lambda: Retries(30, 60.0, 0.001, 0.01))
+    monkeypatch.setattr(remote_calls, "RETRIES", Retries(30, 60.0, 0.001, 0.01))
 
 
 def object_hashes(url: str) -> dict[str, str]:
@@ -61,6 +70,7 @@ def test_a_build_onto_object_storage_has_the_bytes_of_one_onto_a_disk(
     assert build(corpus, url, executor).state.done == 0
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("seed", range(5 if FULL else 1))
 def test_failing_requests_change_nothing_but_the_time(
     server: ObjectServer, corpus: Path, built: Path, seed: int
@@ -76,7 +86,7 @@ def test_failing_requests_change_nothing_but_the_time(
 def test_late_answers_are_asked_for_again(
     server: ObjectServer, corpus: Path, built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = objects.ObjectStore("s3://sets/late", read_seconds=0.3)
+    quick = objects.ObjectStore("s3://sets/late", Retries(30, 60.0, 0.001, 0.01), 0.3)
     monkeypatch.setattr(jobs.build, "open_store", lambda place: quick)
     monkeypatch.setattr("pipeline.build.open_store", lambda place: quick)
     with server.failing(Faults({"sleep": 0.03}, seed=1, sleep_seconds=1.5)) as faults:
@@ -142,6 +152,7 @@ def test_two_drivers_at_once_and_the_workers_of_a_dead_one_are_harmless(
     assert object_hashes(url) == file_hashes(tmp_path / "undisturbed")
 
 
+@pytest.mark.usefixtures("impatient")
 def test_input_and_output_on_a_failing_server(
     server: ObjectServer, corpus: Path, built: Path
 ) -> None:
