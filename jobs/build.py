@@ -23,7 +23,7 @@ from jobs.worker_memory import worker_memory_bytes
 from pipeline.build import BuildContext, build_work_item
 from pipeline.checks import check_config
 from pipeline.engines.choice import choose_engine
-from pipeline.finish import commit_manifest, make_manifest
+from pipeline.finish import claim_version, last_manifest, make_manifest, publish
 from pipeline.inputs import find_inputs
 from pipeline.probe import count_documents, locate_document, probe_documents
 from pipeline.records import unbuilt
@@ -31,14 +31,12 @@ from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
 from pipeline.survey import Survey
+from pipeline.tools import open_tools
 from schemas.build_config import BuildConfig
 from schemas.card_config import CardInfo
 from schemas.errors import DatasetError
 from schemas.manifest import Manifest
 from schemas.plan import WorkItem
-
-_ROUNDS = 3
-"""How often what is found lost at the end is built again."""
 
 
 @dataclass(frozen=True)
@@ -122,22 +120,25 @@ class _Build:
 
     def _run(self) -> Manifest:
         pending: Iterable[WorkItem] = self._unbuilt()
-        for _ in range(_ROUNDS):
+        lost: list[WorkItem] = []
+        while True:
             self._build_items(pending)
             self._stage("Reading the records")
             with Survey(self._store) as survey:
                 survey.take(self._watched(self._reader.items()))
                 if not survey.lost:
                     return self._finish(survey)
-                pending = survey.lost
+            if lost == survey.lost:
+                raise DatasetError(
+                    f"{self._store.place}: files of finished items keep getting lost, first those "
+                    f"of {lost[0].name}; look for another program that deletes or changes them, "
+                    "and run the same command again"
+                )
+            pending = lost = survey.lost
             self._watcher.note(
-                f"{len(pending)} items have damaged or missing files and are built again, the "
-                f"first is {pending[0].name}"
+                f"{len(lost)} items have damaged or missing files and are built again, the first "
+                f"is {lost[0].name}"
             )
-        raise DatasetError(
-            f"{self._store.place}: files of finished items keep getting lost; look for another "
-            "program that deletes or changes them, and run the same command again"
-        )
 
     def _unbuilt(self) -> Iterator[WorkItem]:
         return unbuilt(self._store, self._reader.items())
@@ -180,7 +181,8 @@ class _Build:
         }
         store = self._store
         place = str(store.folder.resolve()) if isinstance(store, LocalStore) else store.place
-        context = BuildContext(place, sources, self._reader.plan.recipe)
+        ratio = self._request.config.max_bad_ratio
+        context = BuildContext(place, sources, self._reader.plan.recipe, ratio)
         return Work(context, build_work_item, count_documents, probe_documents, locate_document)
 
     def _options(self, count: int) -> ExecutorOptions:
@@ -197,9 +199,13 @@ class _Build:
         self._stage("Writing the shard table and the manifest")
         ratio, version = self._request.config.max_bad_ratio, self._planned.version
         manifest = make_manifest(self._store, self._reader, survey, version, ratio)
-        said = (self._request.config, self._request.card)
-        write_pages(self._store, self._reader, survey, manifest, said)
-        commit_manifest(self._store, self._reader.plan, manifest)
+        open_tools(self._store, self._reader.plan.recipe)
+        manifest = claim_version(self._store, manifest)
+        last = last_manifest(self._store)
+        if last is not None and last.version == manifest.version:
+            said = (self._request.config, self._request.card)
+            write_pages(self._store, self._reader, survey, manifest, said)
+        publish(self._store)
         return manifest
 
 

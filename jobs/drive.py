@@ -1,39 +1,30 @@
 """The driver of a build: lives of work items -> tasks of an executor -> a counted state.
 
-Stands between `jobs/build.py` and the executors. One thread, a bounded number of items at a time,
-and memory that does not grow with their number.
+Stands between `jobs/build.py` and the executors. One thread. Memory is for the items that are begun,
+however many there are in all: those that fill the executor's slots, and a few per slot that wait.
 """
 
-import heapq
-import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
+from jobs.backlog import Backlog, Task, pause_seconds
 from jobs.executors.executor import Executor, Outcome
-from jobs.isolation import Life, Limits, live, place_of
+from jobs.isolation import Limits, live
 from jobs.progress.build_state import BuildState
 from jobs.progress.worker_states import WorkerStates
-from jobs.steps import Answer, Build, Step
-from jobs.verdict import ends_the_build, failure_of, passes
+from jobs.steps import KILLED_WORKER, Answer, Build, Failure
+from jobs.verdict import ends_the_build, failure_of, kept_failing, kept_losing_nodes, passes
 from jobs.work import Work
-from schemas.errors import BlankstreamError, StorageError
 from schemas.plan import WorkItem
 
 _WAIT_SECONDS = 1.0
 _CHANGE_SECONDS = 0.1
 
+_MAX_WAITING_PER_SLOT = 8
+"""While so many items wait, most often for storage, no other is begun."""
 
-@dataclass(slots=True)
-class _Task:
-    """A step of an item that is with the executor, or will be."""
-
-    item: WorkItem
-    life: Life
-    step: Step
-    excluded: int = 0
-    failures: int = 0
+_MAX_STORAGE_PAUSE_SECONDS = 60.0
+_MAX_DEATH_PAUSE_SECONDS = 30.0
 
 
 def drive(
@@ -47,14 +38,16 @@ def drive(
     """Build every item exactly once; `state` counts, and `on_change` is called when it changed.
 
     That is at most ten times a second and, while waiting, at least once. Other items go on while
-    one is tried again or searched. Raises what ends the build: the `BlankstreamError` of an item as
-    it is, an `OSError` that lasts, and what `isolation.live` raises. Items committed before stay.
+    one is tried again or searched. Raises what ends the build: the `BlankstreamError` or
+    `AssertionError` of an item as it is, an `OSError` that lasts, `StorageError` and
+    `BlankstreamError` for storage that goes on failing and nodes that go on being lost, and what
+    `isolation.live` raises. Items committed before stay.
     """
     _Driver(executor, items, work, state, limits).run(on_change)
 
 
 class _Driver:
-    """Tasks with the executor, those that are ready for it, and those that wait for their time."""
+    """Tasks with the executor, and those that are not."""
 
     def __init__(
         self,
@@ -67,9 +60,8 @@ class _Driver:
         self._executor, self._items, self._work = executor, items, work
         self._state, self._limits = state, limits
         self._workers = WorkerStates(state)
-        self._in_flight: dict[int, _Task] = {}
-        self._ready: deque[_Task] = deque()
-        self._later: list[tuple[float, int, _Task]] = []
+        self._in_flight: dict[int, Task] = {}
+        self._backlog = Backlog()
         self._number = 0
 
     def run(self, on_change: Callable[[], None]) -> None:
@@ -92,21 +84,20 @@ class _Driver:
             self._submit(task)
             free -= 1
         self._state.in_flight = len(self._in_flight)
-        return bool(self._in_flight or self._later)
+        return bool(self._in_flight or self._backlog)
 
-    def _next(self) -> _Task | None:
+    def _next(self) -> Task | None:
         """What was begun goes first."""
-        if self._later and self._later[0][0] <= time.monotonic():
-            return heapq.heappop(self._later)[2]
-        if self._ready:
-            return self._ready.popleft()
+        task = self._backlog.next()
+        if task or len(self._backlog) >= _MAX_WAITING_PER_SLOT * self._executor.slots:
+            return task
         item = next(self._items, None)
         if item is None:
             return None
         life = live(item, self._limits)
-        return _Task(item, life, next(life))
+        return Task(item, life, next(life))
 
-    def _submit(self, task: _Task) -> None:
+    def _submit(self, task: Task) -> None:
         function, arguments = self._work.call_of(task.step)
         self._in_flight[self._number] = task
         self._executor.submit(self._number, function, self._work.context, task.item, *arguments)
@@ -119,7 +110,7 @@ class _Driver:
 
     def _wait(self) -> list[Outcome]:
         seconds = _WAIT_SECONDS
-        pause = self._later[0][0] - time.monotonic() if self._later else 0.0
+        pause = self._backlog.seconds_left()
         if pause > 0:  # what is due already waits for the executor, not for its time
             seconds = min(seconds, pause)
         if self._in_flight:
@@ -132,7 +123,9 @@ class _Driver:
         self._workers.heard(outcome)
         error = outcome.error
         if error is not None and passes(error):
-            self._try_later(task, error)
+            self._wait_for_storage(task, error)
+        elif outcome.lost_node:
+            self._wait_for_a_node(task, outcome.death)
         elif error is not None and ends_the_build(error):
             raise error
         elif outcome.death or error is not None:
@@ -140,7 +133,7 @@ class _Driver:
         else:
             self._advance(task, outcome.result)
 
-    def _advance(self, task: _Task, answer: Answer) -> None:
+    def _advance(self, task: Task, answer: Answer) -> None:
         """The next step of the item, or its end."""
         try:
             step = task.life.send(answer)
@@ -151,23 +144,28 @@ class _Driver:
             self._state.retries += 1
             self._state.excluded += len(step.excluded) - task.excluded
             task.excluded = len(step.excluded)
-        task.step, task.failures = step, 0
-        self._ready.append(task)
+        has_died = isinstance(answer, Failure) and answer.reason == KILLED_WORKER
+        if has_died and step == task.step:
+            task.deaths += 1
+            self._put_off(task, task.deaths, _MAX_DEATH_PAUSE_SECONDS)
+        else:
+            task.go_on(step)
+            self._backlog.add(task)
 
-    def _try_later(self, task: _Task, error: BaseException) -> None:
-        """Behind a pause that doubles, and is never the same for two tasks."""
-        task.failures += 1
-        if task.failures > self._limits.max_retries:
-            raise _kept_failing(task, error) from error
-        pause = self._limits.retry_seconds * 2 ** (task.failures - 1)
-        due = time.monotonic() + pause * secrets.SystemRandom().uniform(0.5, 1.5)
-        heapq.heappush(self._later, (due, self._number, task))
-        self._number += 1
+    def _wait_for_storage(self, task: Task, error: BaseException) -> None:
+        task.storage_failures += 1
+        if task.storage_failures > self._limits.max_storage_retries:
+            raise kept_failing(task.item, task.storage_failures, error) from error
         self._state.retries += 1
+        self._put_off(task, task.storage_failures, _MAX_STORAGE_PAUSE_SECONDS)
 
+    def _wait_for_a_node(self, task: Task, death: str) -> None:
+        """No document can take a node along: the item is not blamed."""
+        task.lost_nodes += 1
+        if task.lost_nodes > self._limits.max_lost_nodes:
+            raise kept_losing_nodes(task.item, task.lost_nodes, death)
+        self._state.retries += 1
+        self._put_off(task, task.lost_nodes, _MAX_DEATH_PAUSE_SECONDS)
 
-def _kept_failing(task: _Task, error: BaseException) -> BlankstreamError:
-    return StorageError(
-        f"{place_of(task.item)}: fails again after {task.failures - 1} retries ({error}); what was "
-        "finished stays: run the same command again when storage answers"
-    )
+    def _put_off(self, task: Task, times: int, most: float) -> None:
+        self._backlog.add_later(task, pause_seconds(times, self._limits.retry_seconds, most))

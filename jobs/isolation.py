@@ -20,12 +20,17 @@ _MAX_FRUITLESS_SEARCHES = 2
 
 @dataclass(frozen=True)
 class Limits:
-    """How often something is tried again: `max_retries` times an item whose worker died, and any
-    step that storage failed, after about `retry_seconds`, then twice that, and so on."""
+    """How often something is tried again, after about `retry_seconds`, then twice that, and so on.
+
+    An item whose worker died `max_retries` times; any step that storage failed, or whose node was
+    lost, `max_storage_retries` and `max_lost_nodes` times, which no document is blamed for.
+    """
 
     max_retries: int = 3
     max_excluded_per_item: int = 100
     retry_seconds: float = 1.0
+    max_storage_retries: int = 8
+    max_lost_nodes: int = 20
 
 
 Life = Generator[Step, Answer, ItemResult]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from jobs.recipe import check_recipe, make_recipe
+from jobs.recipe import begun_elsewhere, check_recipe, make_recipe
 from pipeline.finish import last_manifest
 from pipeline.inputs import Inputs
 from pipeline.plan_tables import PlanReader
@@ -78,10 +78,7 @@ def planned_build(
             check_recipe(old, config, store)
             plan = _grown(old, config, inputs, (scratch, store))
         _publish(scratch, store)
-        if plan != old or store.size(plan_name(plan.digest)) is None:
-            store.replace(plan_name(plan.digest), plan.to_json().encode())
-        if old is None or plan != read_plan(store):
-            store.replace(PLAN_NAME, plan.to_json().encode())
+        _keep(store, plan, is_first=old is None, finished=finished)
         reader = stack.enter_context(PlanReader(store, plan))
         yield PlannedBuild(reader, inputs, finished)
 
@@ -135,6 +132,17 @@ def _grown(old: Plan, config: BuildConfig, inputs: Inputs, stores: tuple[Store, 
         if plan != old:
             check_planned(reader, inputs)
     return plan
+
+
+def _keep(store: Store, plan: Plan, is_first: bool, finished: Manifest | None) -> None:
+    """Write the plan down as the one begun last, unless there is nothing to build of it."""
+    content = plan.to_json().encode()
+    store.create(plan_name(plan.digest), content)
+    if is_first:
+        if not store.create(PLAN_NAME, content) and read_plan(store) != plan:
+            raise begun_elsewhere(store)
+    elif (finished is None or plan.digest != finished.plan_digest) and read_plan(store) != plan:
+        store.replace(PLAN_NAME, content)
 
 
 def _publish(scratch: LocalStore, store: Store) -> None:

@@ -22,24 +22,37 @@ from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import BuildConfig
 from schemas.config import differing_keys, to_mapping
 from schemas.errors import DatasetError, InputError
-from schemas.names import SPLITTER_NAME, TOKENIZER_FOLDER
+from schemas.names import PLAN_NAME, SPLITTER_NAME, TOKENIZER_FOLDER
 from schemas.plan import Plan, SourceRange
 
 
 def make_recipe(
     config: BuildConfig, inputs: Inputs, ranges: Iterable[SourceRange], store: Store
 ) -> dict[str, Any]:
-    """Make splitter and tokenizer, store them, and return the recipe that names them."""
+    """Make splitter and tokenizer, store them, and return the recipe that names them.
+
+    Raises `DatasetError` when a plan has appeared meanwhile; then nothing is stored.
+    """
     needs_sample = config.splitter == "train" or not config.tokenizer.path
     texts = sample_texts(ranges, inputs.files, config) if needs_sample else []
     splitter = prepare_splitter(texts, config)
     tokenizer = prepare_tokenizer(texts, splitter, config)
     check_vocabulary(config, tokenizer.special)
+    if store.size(PLAN_NAME) is not None:
+        raise begun_elsewhere(store)
     store.replace(SPLITTER_NAME, splitter.to_json().encode())
     for name, content in tokenizer_files(tokenizer, _origin(config)).items():
         store.replace(f"{TOKENIZER_FOLDER}/{name}", content)
     versions = _versions(config, tokenizer)
     return build_recipe(config, tokenizer.describe(), splitter.digest, versions)
+
+
+def begun_elsewhere(store: Store) -> DatasetError:
+    """The message for a folder that was empty and is not any more."""
+    return DatasetError(
+        f"{store.place}: another build was begun here at the same time; run the same command again "
+        "to go on with that one, or build into another folder"
+    )
 
 
 def _origin(config: BuildConfig) -> dict[str, Any]:

@@ -44,11 +44,15 @@ _MIN_DOCUMENTS_TO_STOP, _STOP_RATIO = 100, 0.5
 
 @dataclass(frozen=True)
 class BuildContext:
-    """Where an item is built: the data set (path or URL), the inputs by name, and the recipe."""
+    """Where an item is built: the data set (path or URL), the inputs by name, and the recipe.
+
+    `max_bad_ratio` is `build.max_bad_ratio`, which is no part of the recipe.
+    """
 
     dataset: str
     sources: dict[str, str | Path]
     recipe: dict[str, Any]
+    max_bad_ratio: float = 1.0
 
     def tools(self) -> Tools:
         """What the recipe names, loaded once per process."""
@@ -66,9 +70,8 @@ def build_work_item(
     """Write the shards, documents, quarantine and record of `item`; returns what the driver counts.
 
     The documents `excluded`, and those of an older record, are not touched and go into the
-    quarantine. Raises `InputError` when
-    an input differs from what was planned, when an id occurs twice, or when most of an item is
-    unusable; then no record exists and the item counts as not built.
+    quarantine. Raises `InputError` when an input differs from what was planned, when an id occurs
+    twice, or when most of an item is unusable; then no record exists and the item is not built.
     """
     watch = Stopwatch("check")
     store = open_store(context.dataset)
@@ -77,7 +80,7 @@ def build_work_item(
     for source in item.slice.ranges:
         check_range(context.sources[source.path], source)
     record, text_bytes = build_record(context, item, store, watch, excluded)
-    commit_record(store, item, record)
+    record = commit_record(store, item, record)
     return ItemResult(
         name=item.name,
         rows=sum(shard.rows for shard in record.shards),
@@ -108,6 +111,8 @@ def build_record(
         for batch in tokenize_documents(documents, tools.splitter, tools.tokenizer, watch):
             builder.add(batch)
         watch.switch("commit")
+        if numbers is None:
+            builder.check_input()
         return builder.finish(excluded), builder.text_bytes
 
 
@@ -144,6 +149,8 @@ class _ItemBuilder:
                 if numbers is not None and next(count) not in numbers:
                     continue
                 read = _excluded(read, left_out)
+            elif numbers is not None:
+                continue
             if isinstance(read, BadInput):
                 self._quarantine.add(read)
                 self._counts[f"bad.{read.reason}"] += 1
@@ -176,8 +183,6 @@ class _ItemBuilder:
 
     def finish(self, excluded: tuple[Exclusion, ...]) -> ItemRecord:
         """Finish the shards, then write documents and quarantine; the record is the caller's."""
-        self._stop_if_mostly_bad()
-        self._refuse_repeated_ids()
         for split, builder in self._splits.items():
             self._counts[f"{split}.rows"] = builder.finish()
         return ItemRecord(
@@ -191,6 +196,11 @@ class _ItemBuilder:
             counts=dict(sorted(self._counts.items())),
             statistics={split: one.statistics for split, one in self._splits.items()},
         )
+
+    def check_input(self) -> None:
+        """Raise `InputError` when most of the item is unusable, or an id occurs twice in it."""
+        self._stop_if_mostly_bad()
+        self._refuse_repeated_ids()
 
     @property
     def text_bytes(self) -> int:
@@ -226,7 +236,7 @@ class _ItemBuilder:
     def _stop_if_mostly_bad(self) -> None:
         bad = self._quarantine.count
         total = self._counts["documents"] + bad
-        limit = self._config.max_bad_ratio
+        limit = self._context.max_bad_ratio
         if total >= _MIN_DOCUMENTS_TO_STOP and bad > max(_STOP_RATIO, limit) * total:
             raise bad_ratio_error(bad, total, limit, self._quarantine.first)
 

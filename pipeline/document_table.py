@@ -4,11 +4,14 @@ Written beside the record; `document` in a row is an index into this table. Line
 to its source starts here.
 """
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import xxhash
+from numpy.typing import NDArray
 
 from pipeline.readers.reads import Document
 from pipeline.shard_formats.arrow_file import ArrowFileWriter, VerifiedArrowFile
@@ -18,6 +21,8 @@ from schemas.errors import CorruptDataError, InputError
 from schemas.manifest import StoredFile
 from schemas.names import documents_name
 from schemas.plan import WorkItem
+
+Hashes = NDArray[np.uint64]
 
 DOCUMENTS_SCHEMA = pa.schema(
     [
@@ -101,13 +106,36 @@ class DocumentWriter:
 
 def read_documents_table(store: Store, stored: StoredFile) -> pa.Table:
     """The documents of an item, verified; `CorruptDataError` naming the file otherwise."""
+    return pa.Table.from_batches(list(_batches(store, stored)), DOCUMENTS_SCHEMA)
+
+
+def document_hashes(store: Store, stored: StoredFile) -> Iterator[tuple[Hashes, Hashes]]:
+    """`id_xxh3` and `text_xxh3` of the documents of an item, a record batch at a time.
+
+    In order and verified; errors as of `read_documents_table`. The arrays are of the mapped file.
+    """
+    for batch in _batches(store, stored):
+        yield batch.column("id_xxh3").to_numpy(), batch.column("text_xxh3").to_numpy()
+
+
+def ids_with(store: Store, stored: StoredFile, hashes: Hashes) -> list[str]:
+    """The ids of an item, in order, whose `id_xxh3` is among `hashes`, which are in order."""
+    found: list[str] = []
+    for batch in _batches(store, stored):
+        among = batch.column("id_xxh3").to_numpy()
+        places = np.minimum(np.searchsorted(hashes, among), len(hashes) - 1)
+        found += batch.column("id").take(np.flatnonzero(hashes[places] == among)).to_pylist()
+    return found
+
+
+def _batches(store: Store, stored: StoredFile) -> Iterator[pa.RecordBatch]:
     try:
-        with store.local(stored.path) as path:
-            file = VerifiedArrowFile(path, stored.hashes, REBUILD_REMEDY)
-            batches = [file.batch(number) for number in range(file.num_batches)]
-            table = pa.Table.from_batches(batches, DOCUMENTS_SCHEMA)
-            file.close()
-            return table
+        with (
+            store.local(stored.path) as path,
+            closing(VerifiedArrowFile(path, stored.hashes, REBUILD_REMEDY)) as file,
+        ):
+            for number in range(file.num_batches):
+                yield file.batch(number)
     except FileNotFoundError as error:
         raise CorruptDataError(f"{store.where(stored.path)}: missing; {REBUILD_REMEDY}") from error
 

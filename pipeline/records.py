@@ -4,6 +4,7 @@ Stands between the items and everything that looks at a data set as a whole.
 """
 
 from collections.abc import Iterator
+from dataclasses import fields
 from itertools import groupby
 
 from pipeline.stores.store import Store
@@ -15,21 +16,31 @@ from schemas.record import ItemRecord
 _FOLDERS_REMEMBERED = 8
 
 
-def commit_record(store: Store, item: WorkItem, record: ItemRecord) -> None:
-    """The commit point of an item: after it, the item is built.
+def commit_record(store: Store, item: WorkItem, record: ItemRecord) -> ItemRecord:
+    """The commit point of an item: after it, the item is built; returns the record that stands.
 
-    The same record may be there already; a damaged one is replaced. Raises `DatasetError` when
-    another worker made something else of the same item.
+    That is the one there already when it leaves out other documents: which of them kill a worker
+    may depend on the machine. A damaged one is replaced. Raises `DatasetError` when another worker
+    made something else of the same documents.
     """
     name, content = record_name(item), record.to_json().encode()
     if store.create(name, content) or store.read(name) == content:
-        return
-    if read_record(store, item) is None:
+        return record
+    there = read_record(store, item)
+    if there is None:
         store.replace(name, content)
-        return
+        return record
+    if there.excluded != record.excluded:
+        return there
+    differ = [
+        one.name for one in fields(record) if getattr(there, one.name) != getattr(record, one.name)
+    ]
     raise DatasetError(
-        f"{store.where(name)}: another worker built this item to other bytes, which must not be: "
-        "compare the library versions of the machines, and run `blankstream repair` on the data set"
+        f"{store.where(name)}: another worker built this item to other bytes, from the same "
+        f"documents ({', '.join(differ)} differ): its Python libraries have other versions, an "
+        "input changed while it was read, or memory is faulty. What is there stays: install the "
+        "same versions everywhere, run the same command again, and see what `blankstream verify "
+        "--deep` says of the data set"
     )
 
 

@@ -109,9 +109,9 @@ class SplitWriter:
 
     def _write_batch(self, arrays: RowArrays) -> None:
         if self._writer is None:
-            self._draft = self._stack.enter_context(
-                self._store.draft(shard_folder(self._item, self._split))
-            )
+            folder = shard_folder(self._item, self._split)
+            self._open = self._stack.enter_context(ExitStack())
+            self._draft = self._open.enter_context(self._store.draft(folder))
             self._writer = open_shard_writer(
                 self._config.shard_format,
                 self._draft.path,
@@ -132,6 +132,7 @@ class SplitWriter:
         place = (self._split, len(self.shards), written.hashes.sha256, suffix)
         name = shard_name(self._item, *place)
         self._draft.commit(name)
+        self._open.close()
         self.shards.append(
             ShardFile(name, self._split, written.rows, written.rows_xxh3, written.hashes)
         )

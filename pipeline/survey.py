@@ -6,8 +6,9 @@ lists the items that must be built again because a file is missing or a record d
 
 import hashlib
 import tempfile
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Self, TypeVar
 
 import pyarrow as pa
 
-from pipeline.document_table import read_documents_table
+from pipeline.document_table import document_hashes
 from pipeline.laws.statistics import total
 from pipeline.ordered_map import ordered_map
 from pipeline.quarantine import first_cases
@@ -26,7 +27,7 @@ from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
 from pipeline.table import BLOCK_SHARDS, decode_entries, encode_entries
 from pipeline.unique import HashSpill
-from schemas.manifest import SPLITS, TABLE_SCHEMA, ShardEntry
+from schemas.manifest import SPLITS, TABLE_SCHEMA, ShardEntry, StoredFile
 from schemas.plan import WorkItem
 from schemas.record import ItemRecord, ShardFile, Statistics
 
@@ -37,12 +38,16 @@ _AT_ONCE = 256
 _THREADS = 32
 """Records read at once from object storage, where each takes a round trip."""
 
+LOST_KEPT = 10_000
+"""Lost items that are named at most; once they are built again, the survey names the next."""
+
 
 class Survey:
     """What all records say together; a context manager that holds temporary files.
 
-    `lost` are items without a record or with a missing file; with any, the rest is incomplete.
-    `ids` and `texts` hold the hashes of every document's id and text.
+    `lost` are the first `LOST_KEPT` items without a record or with a missing file, `num_lost` is
+    the number of all of them; with any, the rest is incomplete. `ids` and `texts` hold the hashes
+    of every document's id and text. Memory does not depend on the number of items or documents.
     """
 
     def __init__(self, store: Store) -> None:
@@ -51,8 +56,10 @@ class Survey:
         self.statistics: Statistics = {}
         self.rows = dict.fromkeys(SPLITS, 0)
         self.lost: list[WorkItem] = []
+        self.num_lost = 0
         self.bad_cases: list[BadInput] = []
         self._content = {split: hashlib.sha256() for split in SPLITS}
+        self._adding = threading.Lock()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -74,14 +81,14 @@ class Survey:
             found = []
             for item, record in batch:
                 if record is None or missing_files(listing, record):
-                    self.lost.append(item)
+                    self._lose(item)
                 else:
                     found.append((item, record))
             self._add(found)
 
-    def entries(self) -> Iterator[ShardEntry]:
-        """Every shard in table order: split, generation, pass, slice."""
-        for split in SPLITS:
+    def entries(self, splits: Sequence[str] = SPLITS) -> Iterator[ShardEntry]:
+        """Every shard of `splits` in table order: split, generation, pass, slice."""
+        for split in splits:
             yield from self._spools[split].entries()
 
     @property
@@ -98,10 +105,8 @@ class Survey:
         parts = [record.statistics for _, record in found]
         self.statistics = total([self.statistics, *parts] if self.statistics else parts)
         first = [record.documents for item, record in found if item.pass_number == 0]
-        tables = self._map(lambda one: read_documents_table(self._store, one), first)
-        for table in tables:
-            self.ids.add(table.column("id_xxh3").to_numpy())
-            self.texts.add(table.column("text_xxh3").to_numpy())
+        for _ in self._map(self._add_documents, first):
+            pass
         for item, record in found:
             self._count(item, record)
             for shard in record.shards:
@@ -109,8 +114,19 @@ class Survey:
 
     def _map(self, function: Callable[[T], R], things: Iterable[T]) -> Iterator[R]:
         """`map`; on object storage, where each read takes a round trip, several at once."""
-        threads = 1 if isinstance(self._store, LocalStore) else _THREADS
-        return ordered_map(function, things, threads)
+        return ordered_map(function, things, reading_threads(self._store))
+
+    def _lose(self, item: WorkItem) -> None:
+        self.num_lost += 1
+        if len(self.lost) < LOST_KEPT:
+            self.lost.append(item)
+
+    def _add_documents(self, stored: StoredFile) -> None:
+        """Add the hashes of a table batch by batch, in whatever order threads come to it."""
+        for ids, texts in document_hashes(self._store, stored):
+            with self._adding:
+                self.ids.add(ids)
+                self.texts.add(texts)
 
     def _count(self, item: WorkItem, record: ItemRecord) -> None:
         """Documents and bad input are counted in pass 0, where all are read."""
@@ -137,6 +153,11 @@ class Survey:
         self.rows[split] += shard.rows
         self._content[split].update(shard.rows_xxh3.to_bytes(8, "little"))
         self._spools[split].add(entry)
+
+
+def reading_threads(store: Store) -> int:
+    """How many records to read at once, for `ordered_map`."""
+    return 1 if isinstance(store, LocalStore) else _THREADS
 
 
 class _Spool:

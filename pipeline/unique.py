@@ -22,17 +22,19 @@ Hashes = NDArray[np.uint64]
 HELD_HASHES = 8_000_000
 """Hashes held in memory unless told otherwise: 64 MB."""
 
+REPEATED_BLOCK = 100_000
+"""How many repeated values are looked for and handed out at a time, about."""
+
 _BUCKET_BITS = 8
 _HASH_BYTES = 8
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Repeats(NamedTuple):
-    """`values`, ascending, occur more than once; `extra` is the sum of their occurrences less one
-    for each."""
+class _Leaf(NamedTuple):
+    """Some hashes in order, of which no other leaf has any; the last occurs `more` times more."""
 
-    values: Hashes
-    extra: int
+    hashes: Hashes
+    more: int = 0
 
 
 class HashSpill:
@@ -40,9 +42,9 @@ class HashSpill:
 
     A context manager; ask inside its block, and as often as you like. Up to `held_hashes` stay in
     memory, the others in a temporary folder (8 bytes each, up to twice as many while they are
-    counted), which is removed with the block. Memory: 8 bytes x `held_hashes`, a quarter more while
-    they are counted, and the values returned. Results do not depend on the order of adding or on
-    the limit. `StorageError` naming the folder when it is full. Not thread-safe.
+    counted), which is removed with the block. Memory: 9 bytes x `held_hashes` and a few blocks of
+    `REPEATED_BLOCK`, however many hashes and repeats there are. Results do not depend on the order
+    of adding or on the limit. `StorageError` naming the folder when it is full. Not thread-safe.
     """
 
     def __init__(self, held_hashes: int = HELD_HASHES) -> None:
@@ -50,7 +52,7 @@ class HashSpill:
         self._held = np.empty(held_hashes, np.uint64)
         self._num_held = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._found: Repeats | None = None
+        self._calls = 0
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +65,7 @@ class HashSpill:
     def add(self, hashes: Hashes) -> None:
         """Add `hashes` (n,), in any order."""
         assert hashes.dtype == np.uint64, hashes.dtype
-        self._found = None
+        self._calls += 1
         while len(hashes):
             room = len(self._held) - self._num_held
             if not room:
@@ -74,22 +76,33 @@ class HashSpill:
             self._num_held += len(part)
             hashes = hashes[room:]
 
-    def repeated(self) -> Hashes:
-        """The values that occur more than once, ascending, each once."""
-        return self._repeats().values
+    def repeated(self) -> Iterator[Hashes]:
+        """The values that occur more than once, ascending, each once, in blocks.
+
+        Each block but the last has between one and two times `REPEATED_BLOCK` values. Nothing may
+        be added or asked until one has done with the blocks.
+        """
+        self._calls += 1
+        calls = self._calls
+        parts = (part for leaf in self._leaves() for part in _repeated_in(leaf.hashes))
+        for block in _joined(parts):
+            yield block
+            assert calls == self._calls, "hashes were added or asked for between two blocks"
 
     def num_repeats(self) -> int:
         """All hashes less the distinct ones."""
-        return self._repeats().extra
+        self._calls += 1
+        return sum(_num_again(leaf.hashes) + leaf.more for leaf in self._leaves())
 
-    def _repeats(self) -> Repeats:
-        if self._found is None:
-            if self._folder is None:
-                self._found = _repeats_of(self._held[: self._num_held])
-            else:
-                self._spill()
-                self._found = _joined(self._count(path) for path in _buckets(self._path))
-        return self._found
+    def _leaves(self) -> Iterator[_Leaf]:
+        """All hashes, ascending, in parts that fit in `_held`; each takes the place of the last."""
+        if self._folder is None:
+            self._held[: self._num_held].sort()
+            yield _Leaf(self._held[: self._num_held])
+            return
+        self._spill()
+        for path in _buckets(self._path):
+            yield from self._leaves_of(path)
 
     @property
     def _path(self) -> Path:
@@ -103,19 +116,24 @@ class HashSpill:
         _scatter(self._held[: self._num_held], (0, 64 - _BUCKET_BITS), self._path)
         self._num_held = 0
 
-    def _count(self, path: Path) -> Repeats:
-        """The repeats in one file, which is left as it is; `_held` is free meanwhile."""
+    def _leaves_of(self, path: Path) -> Iterator[_Leaf]:
+        """The leaves of one file, which is left as it is."""
         size = path.stat().st_size // _HASH_BYTES
         if size <= len(self._held):
-            return _repeats_of(next(self._parts(path)))
+            hashes = next(self._parts(path))
+            hashes.sort()
+            yield _Leaf(hashes)
+            return
         least, most = _bounds(self._parts(path))
         if least == most:
-            return Repeats(np.array([least], np.uint64), size - 1)
+            yield _Leaf(np.full(2, least, np.uint64), size - 2)
+            return
         shift = max(0, (least ^ most).bit_length() - _BUCKET_BITS)
         with tempfile.TemporaryDirectory(dir=path.parent) as name:
             for part in self._parts(path):
                 _scatter(part, (least >> shift, shift), Path(name))
-            return _joined(self._count(bucket) for bucket in _buckets(Path(name)))
+            for bucket in _buckets(Path(name)):
+                yield from self._leaves_of(bucket)
 
     def _parts(self, path: Path) -> Iterator[Hashes]:
         """The hashes of a file, as many at a time as are held, each part in place of the last."""
@@ -124,21 +142,35 @@ class HashSpill:
                 yield self._held[: size // _HASH_BYTES]
 
 
-def _repeats_of(hashes: Hashes) -> Repeats:
-    """The repeats of `hashes`, which are put in order."""
-    hashes.sort()
-    is_again = hashes[1:] == hashes[:-1]
-    values = hashes[1:][is_again]
-    is_first = np.ones(len(values), bool)
-    is_first[1:] = values[1:] != values[:-1]
-    return Repeats(values[is_first], len(values))
+def _num_again(hashes: Hashes) -> int:
+    """How many of `hashes`, in order, are equal to the one before."""
+    return int(np.count_nonzero(hashes[1:] == hashes[:-1]))
 
 
-def _joined(parts: Iterator[Repeats]) -> Repeats:
-    """The repeats of buckets, in ascending order."""
-    found = list(parts)
-    values = [np.empty(0, np.uint64), *(part.values for part in found)]
-    return Repeats(np.concatenate(values), sum(part.extra for part in found))
+def _repeated_in(hashes: Hashes) -> Iterator[Hashes]:
+    """The values that occur more than once in `hashes`, which are in order."""
+    for start in range(0, len(hashes), REPEATED_BLOCK):
+        part = hashes[max(0, start - 2) : start + REPEATED_BLOCK]
+        is_again = part[1:] == part[:-1]
+        is_second = is_again[1:] & ~is_again[:-1]
+        if start == 0:
+            yield part[1:2][is_again[:1]]
+        yield part[2:][is_second]
+
+
+def _joined(parts: Iterator[Hashes]) -> Iterator[Hashes]:
+    """`parts` put together to blocks of `REPEATED_BLOCK` values or more; no block is empty."""
+    waiting: list[Hashes] = []
+    count = 0
+    for part in parts:
+        if len(part):
+            waiting.append(part)
+            count += len(part)
+        if count >= REPEATED_BLOCK:
+            yield np.concatenate(waiting)
+            waiting, count = [], 0
+    if waiting:
+        yield np.concatenate(waiting)
 
 
 def _bounds(parts: Iterator[Hashes]) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.care.item_files import read_shard
 from pipeline.care.whole import read_whole
-from pipeline.finish import commit_manifest, make_manifest
+from pipeline.finish import claim_version, make_manifest, publish
 from pipeline.plan_tables import PlanReader
 from pipeline.records import read_record
 from pipeline.shard_formats.shard_file import open_shard_writer, shard_suffix
@@ -90,7 +90,8 @@ class Resealed:
             survey.take(reader.items())
             assert not survey.lost
             manifest = make_manifest(self.store, reader, survey, 0, 1.0)
-        commit_manifest(self.store, self.whole.plan, manifest)
+        claim_version(self.store, manifest)
+        publish(self.store)
 
 
 def damage(path: Path, how: str) -> None:

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +292,37 @@ def test_an_input_of_rubbish_stops_the_build_at_once(tmp_path: Path) -> None:
     folder = jsonl(tmp_path / "c", *good, *["{broken"] * 200)
     with pytest.raises(InputError, match="200 of 201 documents cannot be used"):
         build(folder, tmp_path / "d", small_config(item_bytes=1 << 20))
+
+
+def test_the_ratio_asked_for_is_the_one_that_counts(tmp_path: Path) -> None:
+    good = [{"id": f"g{number}", "text": WORDS * 9} for number in range(60)]
+    folder = jsonl(tmp_path / "c", *good, *["{broken"] * 120)
+    one_item = {"item_bytes": 1 << 20}
+    build(folder, tmp_path / "d", small_config(max_bad_ratio=0.7, **one_item))
+    with pytest.raises(InputError, match=r"120 of 180 .* more than the ratio 0\.6 allowed"):
+        build(folder, tmp_path / "e", small_config(max_bad_ratio=0.6, **one_item))
+
+
+def test_a_shard_that_is_finished_holds_nothing_open(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, drafts, most = 0, 0, 0
+    make = LocalStore.draft
+
+    @contextmanager
+    def counted(store: LocalStore, folder: str) -> Iterator[Any]:
+        nonlocal opened, drafts, most
+        opened, drafts = opened + 1, drafts + 1
+        most = max(most, opened)
+        with make(store, folder) as draft:
+            yield draft
+        opened -= 1
+
+    monkeypatch.setattr(LocalStore, "draft", counted)
+    config = small_config(shard_rows=8, record_batch_rows=4, item_bytes=1 << 20)
+    build(corpus, tmp_path / "d", config)
+    assert drafts > 30
+    assert most <= 4
 
 
 def test_many_short_documents_lose_nothing(tmp_path: Path) -> None:

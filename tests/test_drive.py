@@ -29,7 +29,7 @@ from tests.fake_work import ROWS, FakeContext, fake_work, item, items, lines
 
 REMOTE = ["processes", pytest.param("ray", marks=pytest.mark.ray)]
 on_remote_executors = pytest.mark.parametrize("executor", REMOTE, indirect=True)
-QUICK = Limits(max_retries=3, max_excluded_per_item=100, retry_seconds=0.05)
+QUICK = Limits(retry_seconds=0.05, max_storage_retries=3, max_lost_nodes=4)
 KILLS = 60 if os.environ.get("BLANKSTREAM_FULL") else 6
 
 

@@ -72,6 +72,18 @@ def test_an_error_is_isolated_without_other_processes(tmp_path: Path) -> None:
 
 @pytest.mark.fault
 @pytest.mark.usefixtures("deadly")
+def test_bad_lines_beside_it_are_not_blamed(tmp_path: Path) -> None:
+    folder = write_corpus(tmp_path / "c", {"r1": poison.RAISES})
+    with (folder / "x.jsonl").open("a") as file:
+        file.write("{broken\n" * 110)
+    config = small_config(item_bytes=1 << 20, max_bad_ratio=0.5)
+    request = BuildRequest(config, [folder], tmp_path / "d", "serial", 1)
+    counts = build_dataset(request, NoProgress()).counts
+    assert (counts["bad.raised_error"], counts["bad.malformed_json"]) == (1, 110)
+
+
+@pytest.mark.fault
+@pytest.mark.usefixtures("deadly")
 def test_too_many_of_them_end_the_build_like_other_bad_input(tmp_path: Path) -> None:
     folder = write_corpus(tmp_path / "c", {"r1": poison.RAISES, "r2": poison.RAISES})
     with pytest.raises(InputError, match=r"(?s)2 of 122 documents cannot be used.*raised_error"):

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import objectives, restored
+from pipeline import objectives
 from pipeline.assemble import Rules
 from pipeline.laws.laws import TOKENS
 from pipeline.objectives import OBJECTIVES
 from pipeline.packing import decode_row
+from pipeline.sample_checks import restored
 from pipeline.sample_checks.restored import restore_many
 from pipeline.sample_checks.restored_columns import Columns
 from pipeline.window_batch import edges_of

@@ -20,7 +20,7 @@ from pipeline.care.mend_item import read_or_none
 from pipeline.care.renumber import Renumbering
 from pipeline.care.whole import Whole, read_whole
 from pipeline.care.whole_files import check_plan_tables, check_tools
-from pipeline.finish import commit_manifest, make_manifest
+from pipeline.finish import claim_version, make_manifest, publish
 from pipeline.plan_tables import PlanReader
 from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore
@@ -165,7 +165,8 @@ def _finish(first: Whole, target: Store, reader: PlanReader, card: CardInfo) -> 
                 f"{survey.lost[0].name}; run the same command again"
             )
         manifest = make_manifest(target, reader, survey, 0, ANY_RATIO)
+        manifest = claim_version(target, manifest)
         said = (replace(config, passes=plan.passes), card)
         write_pages(target, reader, survey, manifest, said)
-        commit_manifest(target, plan, manifest)
+    publish(target)
     return manifest

@@ -62,13 +62,15 @@ def portable(error: BaseException) -> BaseException:
     """The error itself where any process can rebuild it, else one that says the same.
 
     Errors of ours and of the language stay; of others remain kind of failure (`OSError` with its
-    number, `RuntimeError`), type and text.
+    number, `AssertionError`, `RuntimeError`), type and text.
     """
     kind = type(error)
     if kind.__module__ in ("builtins", BlankstreamError.__module__):
         return error
     text = f"{kind.__module__}.{kind.__qualname__}: {error}"
-    return OSError(error.errno, text) if isinstance(error, OSError) else RuntimeError(text)
+    if isinstance(error, OSError):
+        return OSError(error.errno, text)
+    return AssertionError(text) if isinstance(error, AssertionError) else RuntimeError(text)
 
 
 def _limit_arrow() -> None:

@@ -14,7 +14,7 @@ class Outcome:
     """What came of one task: a result, the function's own exception, or a worker that died.
 
     `worker` names it for people (`pid 4711`, `10.0.0.7 pid 4711`); `seconds` is how long the
-    function ran, 0 where the worker died.
+    function ran, 0 where the worker died. `lost_node` says that it died with its whole node.
     """
 
     task: int
@@ -23,6 +23,7 @@ class Outcome:
     result: Any = None
     error: BaseException | None = None
     death: str = ""
+    lost_node: bool = False
 
 
 @dataclass(frozen=True)

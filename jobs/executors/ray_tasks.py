@@ -35,9 +35,8 @@ class RayExecutor:
         self._tasks: dict[Any, int] = {}
         self._shared: Any = None
         self._shared_reference: Any = None
-        self._deaths = (
-            ray.exceptions.WorkerCrashedError,
-            ray.exceptions.OutOfMemoryError,
+        self._deaths = (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)
+        self._node_losses = (
             ray.exceptions.NodeDiedError,
             ray.exceptions.LocalRayletDiedError,
             ray.exceptions.ObjectLostError,
@@ -85,8 +84,9 @@ class RayExecutor:
         exceptions = self._ray.exceptions
         try:
             reply: Reply = self._ray.get(reference)
-        except self._deaths as error:
-            return Outcome(task, "", death=f"{type(error).__name__}: {_first_line(error)}")
+        except (*self._deaths, *self._node_losses) as error:
+            death = f"{type(error).__name__}: {_first_line(error)}"
+            return Outcome(task, "", death=death, lost_node=isinstance(error, self._node_losses))
         except exceptions.RayTaskError as error:
             return Outcome(task, "", error=_not_loaded(error))
         except exceptions.RayError as error:

@@ -61,8 +61,8 @@ class Totals:
 
     def differences(self, manifest: Manifest, plan: Plan) -> Iterator[str]:
         """What the manifest says otherwise, and ids that occur twice."""
-        if self._ids.num_repeats():
-            yield f"expected every document id once, found {self._ids.num_repeats()} repeated"
+        if num_repeats := self._ids.num_repeats():
+            yield f"expected every document id once, found {num_repeats} repeated"
         config = parse_config(BuildConfig, plan.recipe["build"], "recipe")
         counts = dict(self._counts) | {"documents.identical": self._texts.num_repeats()}
         rows = {split: counts.get(f"{split}.rows", 0) for split in SPLITS}
