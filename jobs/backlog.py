@@ -68,4 +68,4 @@ def pause_seconds(times: int, first: float, most: float) -> float:
 
     Give or take half of it, so that many that failed at once do not come back at once.
     """
-    return min(first * 2 ** (times - 1), most) * secrets.SystemRandom().uniform(0.5, 1.5)
+    return min(first * 2.0 ** (times - 1), most) * secrets.SystemRandom().uniform(0.5, 1.5)

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from jobs.build_place import check_place
 from jobs.disk_errors import disk_error
 from jobs.drive import drive
 from jobs.executors.choice import open_executor
 from jobs.executors.executor import ExecutorOptions
 from jobs.isolation import Limits
 from jobs.pages.build_pages import write_pages
-from jobs.plan_build import PlannedBuild, check_place, check_sources, planned_build
+from jobs.plan_build import PlannedBuild, check_sources, planned_build
 from jobs.progress.build_state import BuildState
 from jobs.progress.status_file import LOCAL_EVERY_SECONDS, REMOTE_EVERY_SECONDS, StatusWriter
 from jobs.work import Work

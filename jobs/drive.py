@@ -1,7 +1,7 @@
 """The driver of a build: lives of work items -> tasks of an executor -> a counted state.
 
-Stands between `jobs/build.py` and the executors. One thread. Memory is for the items that are begun,
-however many there are in all: those that fill the executor's slots, and a few per slot that wait.
+Stands between `jobs/build.py` and the executors. One thread. However many items there are, it
+holds only those that are begun: what fills the executor's slots, and a few per slot that wait.
 """
 
 import time

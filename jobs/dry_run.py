@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 
 from jobs.build import BuildRequest, BuildWatcher
+from jobs.build_place import check_place
 from jobs.build_sample import Pending, Sample, build_sample, forecast
 from jobs.estimate import Estimate, Growth
 from jobs.estimate import render_estimate as render_estimate
 from jobs.executors.choice import admitted_workers
 from jobs.executors.executor import ExecutorOptions
 from jobs.executors.memory import available_memory
-from jobs.plan_build import PlannedBuild, check_place, check_sources, planned_build, read_plan
+from jobs.plan_build import PlannedBuild, check_sources, planned_build, read_plan
 from jobs.worker_memory import worker_memory_bytes
 from pipeline.build import BuildContext
 from pipeline.checks import check_config

@@ -4,7 +4,6 @@ Stands between the command line and the executors. Inputs are cut into tables in
 folder; the data set's folder is not touched before the plan is complete.
 """
 
-import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,9 +21,8 @@ from pipeline.stores.store import Store
 from schemas.build_config import BuildConfig
 from schemas.errors import DatasetError, InputError
 from schemas.manifest import Manifest
-from schemas.names import PLAN_NAME, SPLITTER_NAME, STATUS_NAME, TOKENIZER_FOLDER, plan_name
+from schemas.names import PLAN_NAME, plan_name
 from schemas.plan import NewSlices, Plan, WorkItem
-from schemas.storage import TEMPORARY_MARK
 
 _SHOWN = 3
 
@@ -124,6 +122,7 @@ def _first_plan(
 def _grown(old: Plan, config: BuildConfig, inputs: Inputs, stores: tuple[Store, Store]) -> Plan:
     scratch, store = stores
     with PlanReader(store, old) as reader:
+        old.grow(None, config.passes)  # refuses fewer passes before anything is read
         added = new_inputs(reader, inputs)
         new = cut_inputs(scratch, added, config, old.num_slices) if added else None
         plan = old.grow(new, config.passes)
@@ -161,40 +160,6 @@ def read_plan(store: Store, name: str = PLAN_NAME) -> Plan | None:
     except FileNotFoundError:
         return None
     return Plan.from_json(text, store.where(name))
-
-
-def check_place(store: Store) -> None:
-    """Raise `DatasetError` where no data set can be made: a file, no permission, other files."""
-    if isinstance(store, LocalStore):
-        _check_folder(store.folder)
-    if store.size(PLAN_NAME) is not None:
-        return
-    ours = {TOKENIZER_FOLDER, SPLITTER_NAME, STATUS_NAME, "plan"}
-    others = sorted(
-        name.split("/")[0]
-        for name, _ in store.every_file()
-        if name.split("/")[0].split(TEMPORARY_MARK)[0] not in ours
-    )
-    if others:
-        raise DatasetError(
-            f"{store.place}: holds no {PLAN_NAME} but other files ({others[0]}, ...); give a new "
-            "or empty folder as --output"
-        )
-
-
-def _check_folder(folder: Path) -> None:
-    try:
-        place = next(
-            path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
-        )
-    except OSError as error:
-        raise DatasetError(f"{folder}: cannot be a folder ({error.strerror})") from error
-    if place == folder.absolute() and not place.is_dir():
-        raise DatasetError(f"{folder}: is a file; give a folder as --output")
-    if not place.is_dir():
-        raise DatasetError(f"{folder}: {place} is a file; give another --output")
-    if not os.access(place, os.W_OK):
-        raise DatasetError(f"{folder}: no permission to write in {place}; give another --output")
 
 
 def check_sources(items: Iterable[WorkItem], inputs: Inputs) -> int:

@@ -16,7 +16,7 @@ from pipeline.stores.store import Store
 from schemas.build_config import BuildConfig
 from schemas.config import to_mapping
 from schemas.errors import InputError
-from schemas.plan import NewSlices, SourceRange
+from schemas.plan import InputFile, NewSlices, SourceRange
 from schemas.samples import SCHEMA_VERSION
 
 _THREADS = min(32, 2 * (os.cpu_count() or 1))
@@ -95,16 +95,19 @@ def build_recipe(
 
 def check_planned(reader: PlanReader, inputs: Inputs) -> None:
     """Raise `InputError` for an input given again whose content is not what was planned."""
-    for known in reader.inputs():
-        file = inputs.files.get(known.path)
-        if file is None:
-            continue
-        _, found = size_and_sha256(file)
-        if found != known.sha256:
-            raise InputError(
-                f"{file}: changed since it was planned (SHA-256 {found}, planned {known.sha256}); "
-                "restore it, or build into another folder"
-            )
+    given = (known for known in reader.inputs() if known.path in inputs.files)
+    for _ in ordered_map(lambda known: _check_input(known, inputs), given, _THREADS):
+        pass
+
+
+def _check_input(known: InputFile, inputs: Inputs) -> None:
+    file = inputs.files[known.path]
+    _, found = size_and_sha256(file)
+    if found != known.sha256:
+        raise InputError(
+            f"{file}: changed since it was planned (SHA-256 {found}, planned {known.sha256}); "
+            "restore it, or build into another folder"
+        )
 
 
 def new_inputs(reader: PlanReader, inputs: Inputs) -> dict[str, str | Path]:

@@ -9,36 +9,76 @@ import contextlib
 import errno
 import fcntl
 import os
+import re
 import secrets
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 TEMPORARY_MARK = ".tmp-"
 """Part of every temporary name; such a file is no part of a data set and may be deleted."""
 
+FOREIGN_SECONDS = 86_400.0
+"""How long a temporary file of another host is left alone after its last change."""
+
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 """What making a hard link ends with where there are none."""
 
+_GONE = (FileNotFoundError, NotADirectoryError, PermissionError)
+"""What a folder that is no longer there, or never was ours to read, is opened with."""
 
-@contextlib.contextmanager
-def drafted(folder: Path, stem: str) -> Iterator[Path]:
-    """Yield the path of an empty temporary file in `folder`; it is removed with the block, unless
-    it was renamed.
 
-    The file is locked from the start, so that `remove_leftovers` can tell it from one whose writer
-    was killed.
+class HeldFile:
+    """An empty temporary file in a folder, which is made for it.
+
+    It is locked as long as it is held, so that `remove_leftovers` can tell it from one whose writer
+    was killed. As a context it is released at the end, which removes it unless it was committed.
     """
-    _make_folder(folder)
-    temporary = folder / f"{stem}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}"
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-    try:
-        # A file system without locks keeps its leftovers.
-        with contextlib.suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-        os.close(descriptor)
+
+    def __init__(self, folder: Path, stem: str) -> None:
+        _make_folder(folder)
+        while True:
+            numbers = f"{os.getpid()}-{secrets.token_hex(4)}"
+            self.path = folder / f"{stem}{TEMPORARY_MARK}{_host()}-{numbers}"
+            self._descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+            # A file system without locks keeps its leftovers.
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            # Until here another process may have taken it for a leftover.
+            if os.fstat(self._descriptor).st_nlink and self.path.exists():
+                return
+            self.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def commit(self, path: Path) -> None:
+        """Rename the finished file over `path`, in the same file system, durably; release it."""
+        flush(self.path)
+        _make_folder(path.parent)
+        self.path.replace(path)
+        self.release()
+        flush(path.parent)
+
+    def release(self) -> None:
+        """Hold it no longer, and remove it unless it was committed; again does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor < 0:
+            return
+        try:
+            self.path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+
+
+def _host() -> str:
+    """This machine as part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9-]", "_", socket.gethostname())[:64]
 
 
 @contextlib.contextmanager
@@ -47,17 +87,9 @@ def committed(path: Path) -> Iterator[Path]:
 
     On an error the temporary file is removed and `path` is left as it was.
     """
-    with drafted(path.parent, path.name) as temporary:
-        yield temporary
-        commit_draft(temporary, path)
-
-
-def commit_draft(temporary: Path, path: Path) -> None:
-    """Rename a file over `path`, in the same file system, durably."""
-    flush(temporary)
-    _make_folder(path.parent)
-    temporary.replace(path)
-    flush(path.parent)
+    with HeldFile(path.parent, path.name) as held:
+        yield held.path
+        held.commit(path)
 
 
 def _make_folder(folder: Path) -> None:
@@ -80,15 +112,15 @@ def create_bytes(path: Path, content: bytes) -> bool:
     False when there is one, which stays as it is. Of several callers at once one gets True; where
     the file system has no hard links, they wait for each other at a lock on the folder.
     """
-    with drafted(path.parent, path.name) as temporary:
-        temporary.write_bytes(content)
-        flush(temporary)
+    with HeldFile(path.parent, path.name) as held:
+        held.path.write_bytes(content)
+        flush(held.path)
         try:
-            is_ours = _link(temporary, path)
+            is_ours = _link(held.path, path)
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
-            is_ours = _rename_unless_there(temporary, path)
+            is_ours = _rename_unless_there(held.path, path)
         flush(path.parent)
     return is_ours
 
@@ -122,15 +154,43 @@ def commit_text(path: Path, content: str) -> None:
 def remove_leftovers(folder: Path) -> int:
     """Delete what killed processes left half-written below `folder`; how many files that were.
 
-    A file that its writer still holds locked stays.
+    A file that its writer still holds locked stays. Locks may reach no further than one host, so
+    that a file of another one stays too until it is `FOREIGN_SECONDS` old. Only names are looked
+    at, in one listing of each folder.
     """
-    removed = 0
-    for path in folder.rglob(f"*{TEMPORARY_MARK}*"):
-        with contextlib.suppress(OSError), path.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-            removed += 1
+    removed, folders = 0, [os.fspath(folder)]
+    while folders:
+        with contextlib.suppress(*_GONE), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                elif TEMPORARY_MARK in entry.name and entry.is_file(follow_symlinks=False):
+                    removed += _remove_leftover(entry)
     return removed
+
+
+def _remove_leftover(entry: "os.DirEntry[str]") -> bool:
+    """Delete a temporary file that nobody holds; whether that was done."""
+    host = entry.name.rpartition(TEMPORARY_MARK)[2].rsplit("-", 2)[0]
+    with contextlib.suppress(OSError):
+        if host != _host() and time.time() - entry.stat().st_mtime < FOREIGN_SECONDS:
+            return False
+        descriptor = _open_for_lock(entry.path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(entry.path)
+            return True
+        finally:
+            os.close(descriptor)
+    return False
+
+
+def _open_for_lock(path: str) -> int:
+    """A descriptor that may be locked: over NFS only one that can be written."""
+    try:
+        return os.open(path, os.O_RDWR)
+    except OSError:
+        return os.open(path, os.O_RDONLY)
 
 
 def flush(path: Path) -> None:

@@ -73,11 +73,16 @@ def test_workers_are_counted_by_name(executor: Executor, context: FakeContext) -
 
 @pytest.mark.parametrize(
     "error",
-    [DatasetError("plan.json: no"), BlankstreamError("shard: damaged"), InputError("x: changed")],
+    [
+        DatasetError("plan.json: no"),
+        BlankstreamError("shard: damaged"),
+        InputError("x: changed"),
+        AssertionError("objective 'x': spans break its rule"),
+    ],
     ids=lambda error: type(error).__name__,
 )
 def test_the_error_of_an_item_is_raised_as_it_is(
-    executor: Executor, context: FakeContext, error: BlankstreamError
+    executor: Executor, context: FakeContext, error: Exception
 ) -> None:
     with pytest.raises(type(error)) as caught:
         run(executor, replace(context, raises={3: error}), 8)
@@ -113,6 +118,24 @@ def test_other_items_go_on_while_one_waits_for_storage(context: FakeContext) -> 
     run(SerialExecutor(), context, 9, lambda state: done.append(state.done))
     began = (context.folder / "began").read_text().split()
     assert began == ["0", *"12345678", "0"]
+
+
+class LastingOutage(SerialExecutor):
+    """Storage never answers; there are four slots."""
+
+    slots = 4
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        return [replace(one, error=StorageError("503")) for one in super().wait(seconds)]
+
+
+def test_few_items_are_begun_while_storage_does_not_answer(context: FakeContext) -> None:
+    taken = endless()
+    stream = (item(next(taken)) for _ in range(10**6))
+    limits, work = replace(QUICK, retry_seconds=0.2), fake_work(context)
+    with pytest.raises(StorageError, match="again after 3 retries"):
+        drive(LastingOutage(), stream, work, BuildState(), lambda: None, limits)
+    assert 8 * 4 <= next(taken) <= 9 * 4
 
 
 def test_storage_that_goes_on_failing_is_an_error_with_its_place(context: FakeContext) -> None:
@@ -243,6 +266,64 @@ class InstantExecutor:
 
     def running(self) -> dict[str, int]:
         return {}
+
+
+class TroubledExecutor(InstantExecutor):
+    """One slot; the next task comes to each of `outcomes` in turn, then all are done."""
+
+    slots, workers = 1, 1
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        super().__init__()
+        self.outcomes = iter(outcomes)
+        self.functions: list[str] = []
+        self.times: list[float] = []
+
+    def submit(self, task: int, function: Callable[..., Any], *arguments: Any) -> None:
+        super().submit(task, function, *arguments)
+        self.functions.append(function.__name__)
+        self.times.append(time.monotonic())
+
+    def wait(self, seconds: float) -> list[Outcome]:
+        trouble = next(self.outcomes, None)
+        if trouble is None or not self.tasks:
+            return super().wait(seconds)
+        (task,) = self.tasks
+        self.tasks.clear()
+        return [replace(trouble, task=task)]
+
+    def pauses(self) -> list[float]:
+        return [after - before for before, after in pairwise(self.times)]
+
+
+DEATH = Outcome(0, "", death="killed by SIGKILL")
+LOSS = Outcome(0, "", death="NodeDiedError: gone", lost_node=True)
+
+
+def test_an_item_that_died_waits_longer_each_time(context: FakeContext) -> None:
+    executor = TroubledExecutor(DEATH, DEATH, DEATH)
+    state = run(executor, context, 1)
+    assert executor.functions == ["build"] * 4
+    for pause, expected in zip(executor.pauses(), (0.05, 0.1, 0.2), strict=True):
+        assert expected * 0.5 <= pause < expected * 1.5 + 0.5
+    assert (state.done, state.retries) == (1, 3)
+
+
+def test_lost_nodes_are_not_put_down_to_an_item(context: FakeContext) -> None:
+    limits = replace(QUICK, max_retries=0, retry_seconds=0.01)
+    executor = TroubledExecutor(*[LOSS] * limits.max_lost_nodes)
+    state = run(executor, context, 2, limits=limits)
+    assert executor.functions.count("build") == len(executor.functions) == 6
+    assert (state.done, state.retries, state.excluded) == (2, 4, 0)
+
+
+def test_nodes_that_go_on_being_lost_are_an_error_that_says_so(context: FakeContext) -> None:
+    limits = replace(QUICK, max_lost_nodes=2, retry_seconds=0.01)
+    executor = TroubledExecutor(*[LOSS] * 9)
+    message = r"00000 \(x\.jsonl.*was lost 3 times in a row \(NodeDiedError: gone\); see why"
+    with pytest.raises(BlankstreamError, match=message):
+        run(executor, context, 1, limits=limits)
+    assert executor.functions == ["build"] * 3
 
 
 def test_memory_stays_flat_over_many_items(context: FakeContext) -> None:

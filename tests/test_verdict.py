@@ -2,14 +2,23 @@
 wherever it happened."""
 
 import errno
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from jobs.build import BuildRequest, build_dataset
 from jobs.executors.calls import call_remotely
 from jobs.executors.executor import Outcome
 from jobs.verdict import ends_the_build, failure_of, passes
+from pipeline.objectives import OBJECTIVES
+from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.errors import BlankstreamError, CorruptDataError, InputError, StorageError
-from tests.fake_tasks import raise_foreign
+from schemas.names import MANIFEST_NAME
+from schemas.samples import Span, Window
+from schemas.storage import commit_draft, drafted
+from tests.corpus import NoProgress
+from tests.fake_tasks import raise_foreign, raise_it
 
 
 @pytest.mark.parametrize(
@@ -45,11 +54,54 @@ def test_a_disk_that_is_full_or_forbidden_ends_the_build(number: int) -> None:
     assert (passes(error), ends_the_build(error)) == (False, True)
 
 
+def test_a_draft_that_is_gone_may_stay_the_next_time(tmp_path: Path) -> None:
+    with drafted(tmp_path, "x.json") as draft:
+        draft.rename(tmp_path / "elsewhere")
+        with pytest.raises(FileNotFoundError) as gone:
+            commit_draft(draft, tmp_path / "x.json")
+    with pytest.raises(FileNotFoundError) as other:
+        (tmp_path / "x.json").read_bytes()
+    assert (passes(gone.value), passes(other.value)) == (True, False)
+    assert not passes(PermissionError(errno.EACCES, "no", str(draft)))
+
+
 @pytest.mark.parametrize(
     "error", [InputError("x"), CorruptDataError("x"), BlankstreamError("x")], ids=repr
 )
 def test_an_error_raised_on_purpose_ends_the_build(error: BlankstreamError) -> None:
     assert (passes(error), ends_the_build(error)) == (False, True)
+
+
+class ForeignAssertionError(AssertionError):
+    """As of a library."""
+
+
+@pytest.mark.parametrize("error", [AssertionError("x"), ForeignAssertionError("x")], ids=repr)
+def test_code_that_is_wrong_ends_the_build_wherever_it_ran(error: AssertionError) -> None:
+    afar = call_remotely(raise_it, error).error
+    assert afar is not None
+    assert [passes(one) for one in (error, afar)] == [False, False]
+    assert [ends_the_build(one) for one in (error, afar)] == [True, True]
+    assert "in raise_it" in afar.__notes__[0]
+
+
+def one_short_span(window: Window, objective: ObjectiveConfig, key: int) -> list[Span]:
+    return [Span(window.first, window.first + 1)]
+
+
+def test_a_broken_rule_of_an_objective_ends_the_build_and_leaves_no_document_out(
+    tmp_path: Path, corpus: Path, config: BuildConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        OBJECTIVES, "document", replace(OBJECTIVES["document"], sample=one_short_span)
+    )
+    watcher = NoProgress()
+    with pytest.raises(AssertionError, match=r"objective 'document' .* break its rule") as caught:
+        build_dataset(BuildRequest(config, [corpus], tmp_path / "d", "serial", 1), watcher)
+    assert "_check_rules" in [frame.name for frame in caught.traceback]
+    assert (watcher.state.done, watcher.state.excluded, watcher.state.retries) == (0, 0, 0)
+    assert not (tmp_path / "d" / MANIFEST_NAME).exists()
+    assert not list((tmp_path / "d").rglob("quarantine/**/*.jsonl"))
 
 
 @pytest.mark.parametrize(

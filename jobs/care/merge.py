@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from jobs.build_place import check_place
 from jobs.care.mend_whole import ANY_RATIO
 from jobs.care.remake import stored_config
 from jobs.pages.build_pages import write_pages
-from jobs.plan_build import check_place, read_plan
+from jobs.plan_build import read_plan
 from pipeline.care.joined_plan import joined_plan
 from pipeline.care.mend_item import read_or_none
 from pipeline.care.renumber import Renumbering

@@ -60,10 +60,6 @@ def _read(store: Store, name: str, parse: Callable[[dict[str, Any], str], T]) ->
     return unseal(text, store.where(name), remedy, lambda content: parse(content, digest))
 
 
-def _plan_facts(content: dict[str, Any], digest: str) -> PlanFacts:
-    return PlanFacts(len(content["generations"]), digest)
-
-
 def _finished_facts(content: dict[str, Any], digest: str) -> FinishedFacts:
     rows = {split: int(content["rows"][split]) for split in SPLITS}
     digests = str(content["content_digest"]), str(content["plan_digest"])

@@ -16,7 +16,7 @@ from typing import Self
 
 from jobs.progress.build_speed import BuildSpeed
 from jobs.progress.build_state import BuildState, WorkerState
-from jobs.progress.process_mark import process_mark
+from jobs.progress.process_mark import is_alive, process_mark
 from jobs.progress.worker_table import busy_share, rows_per_second
 from pipeline.stores.store import Store
 from schemas.config import parse_config
@@ -129,12 +129,18 @@ class StatusWriter:
             self._next = max(now + self._every, time.monotonic() + (time.monotonic() - now))
 
     def finish(self, error: str | None) -> None:
-        """Remove the file after a build that ended well (None), else leave `error` in it."""
+        """Remove the file after a build that ended well (None), else leave `error` in it.
+
+        That of another driver which may be at work stays.
+        """
         if error is not None:
             self._write(error or "unknown")
             return
         with suppress(OSError, BlankstreamError):
-            self._store.remove(STATUS_NAME)
+            text = self._store.read(STATUS_NAME).decode("utf-8", "replace")
+            found = BuildStatus.from_json(text)
+            if found is not None and (_is_ours(found) or _is_over(found)):
+                self._store.remove(STATUS_NAME)
 
     def _write(self, error: str) -> None:
         with suppress(OSError, BlankstreamError):
@@ -144,9 +150,7 @@ class StatusWriter:
         state, now = self._state, time.monotonic()
         left = self._speed.seconds_left(now)
         return BuildStatus(
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            process=process_mark(os.getpid()),
+            *_ourselves(),
             release=version("blankstream"),
             started=round(self._started, 3),
             updated=round(time.time(), 3),
@@ -160,6 +164,21 @@ class StatusWriter:
             stage_seconds={name: round(spent, 3) for name, spent in state.stage_seconds.items()},
             workers=tuple(_worker(one, state, now) for one in list(state.workers.values())),
         )
+
+
+def _ourselves() -> tuple[int, str, str]:
+    """Pid, host and mark of this process."""
+    return os.getpid(), socket.gethostname(), process_mark(os.getpid())
+
+
+def _is_ours(status: BuildStatus) -> bool:
+    return (status.pid, status.host, status.process) == _ourselves()
+
+
+def _is_over(status: BuildStatus) -> bool:
+    """Whether its driver has said that it ended, or is a process of this host no longer there."""
+    is_here = status.host == socket.gethostname()
+    return bool(status.error) or (is_here and not is_alive(status.pid, status.process))
 
 
 def _worker(worker: WorkerState, state: BuildState, now: float) -> WorkerStatus:

@@ -11,14 +11,7 @@ from pathlib import Path
 
 from pipeline.stores.names import checked_name, is_temporary
 from pipeline.stores.store import Draft
-from schemas.storage import (
-    commit_bytes,
-    commit_draft,
-    create_bytes,
-    drafted,
-    flush,
-    remove_leftovers,
-)
+from schemas.storage import HeldFile, commit_bytes, create_bytes, flush, remove_leftovers
 
 
 class LocalStore:
@@ -85,8 +78,8 @@ class LocalStore:
     @contextmanager
     def draft(self, folder: str) -> Iterator[Draft]:
         """A draft of a file that will be committed in `folder`, where it is written."""
-        with drafted(self._path(folder) if folder else self.folder, "draft") as path:
-            yield _LocalDraft(self, path)
+        with HeldFile(self._path(folder) if folder else self.folder, "draft") as held:
+            yield _LocalDraft(self, held)
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
@@ -114,14 +107,14 @@ class LocalStore:
 class _LocalDraft:
     """A temporary file in the folder that it will be committed in."""
 
-    def __init__(self, store: LocalStore, path: Path) -> None:
-        self._store, self._path = store, path
+    def __init__(self, store: LocalStore, held: HeldFile) -> None:
+        self._store, self._held = store, held
 
     @property
     def path(self) -> Path:
         """Where to write it."""
-        return self._path
+        return self._held.path
 
     def commit(self, name: str) -> None:
         """Put the finished file in its place, durably; a file already there is replaced."""
-        commit_draft(self._path, Path(self._store.where(name)))
+        self._held.commit(Path(self._store.where(name)))

@@ -139,5 +139,6 @@ class _ObjectDraft:
         return self._path
 
     def commit(self, name: str) -> None:
-        """Upload the finished file, over an object of that name."""
+        """Upload the finished file, over an object of that name, and delete it here."""
         self._uploads.upload(name, self._path)
+        self._path.unlink()
