@@ -24,6 +24,8 @@ from schemas.plan import WorkItem
 from schemas.record import ItemRecord, ObjectiveStatistics, ShardFile, Statistics
 
 _GROUPS_KNOWN = 2
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+"""Odd, so that multiples are as different as what they are multiples of."""
 
 
 class FakeStore(LocalStore):
@@ -106,10 +108,10 @@ class FakeStore(LocalStore):
         return [(_shard_path(item, one), one.hashes.bytes) for one in self._template.shards]
 
     def _write_documents(self, number: int, path: Path) -> StoredFile:
-        """Documents whose ids and texts have hashes that occur nowhere else."""
+        """Documents whose ids have hashes that occur nowhere else; every text occurs twice."""
         count = self._num_documents
         first = number * count
-        hashes = np.arange(first, first + count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        numbers = np.arange(first, first + count, dtype=np.uint64)
         columns = {
             "id": [f"{one:016d}" for one in range(first, first + count)],
             "source": ["input.jsonl"] * count,
@@ -117,8 +119,8 @@ class FakeStore(LocalStore):
             "stop": [0] * count,
             "language": [""] * count,
             "split": ["train"] * count,
-            "id_xxh3": hashes,
-            "text_xxh3": hashes,
+            "id_xxh3": numbers * _SPREAD,
+            "text_xxh3": (numbers >> np.uint64(1)) * _SPREAD,
         }
         batch = pa.RecordBatch.from_pydict(columns, DOCUMENTS_SCHEMA)
         return StoredFile("", write_arrow_file(path, DOCUMENTS_SCHEMA, [batch]))

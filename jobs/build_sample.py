@@ -84,7 +84,7 @@ class Sample:
         """
         try:
             self._build(context, item, store)
-        except (BlankstreamError, OSError, MemoryError):
+        except (AssertionError, BlankstreamError, OSError, MemoryError):
             raise
         except Exception as error:
             self.failures.append(f"{item.name}: {type(error).__name__}: {error}")

@@ -37,7 +37,7 @@ def passes(error: BaseException) -> bool:
 def ends_the_build(error: BaseException) -> bool:
     """Whether no document is to blame: it was raised on purpose, by a disk, or by code that found
     itself to be wrong."""
-    return isinstance(error, BlankstreamError | OSError | AssertionError)
+    return isinstance(error, BlankstreamError | OSError | AssertionError | ImportError)
 
 
 def failure_of(outcome: Outcome) -> Failure:

@@ -12,7 +12,6 @@ import os
 import re
 import secrets
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -20,20 +19,14 @@ from typing import Self
 TEMPORARY_MARK = ".tmp-"
 """Part of every temporary name; such a file is no part of a data set and may be deleted."""
 
-FOREIGN_SECONDS = 86_400.0
-"""How long a temporary file of another host is left alone after its last change."""
-
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 """What making a hard link ends with where there are none."""
-
-_GONE = (FileNotFoundError, NotADirectoryError, PermissionError)
-"""What a folder that is no longer there, or never was ours to read, is opened with."""
 
 
 class HeldFile:
     """An empty temporary file in a folder, which is made for it.
 
-    It is locked as long as it is held, so that `remove_leftovers` can tell it from one whose writer
+    It is locked as long as it is held, so that `leftovers.py` can tell it from one whose writer
     was killed. As a context it is released at the end, which removes it unless it was committed.
     """
 
@@ -41,13 +34,13 @@ class HeldFile:
         _make_folder(folder)
         while True:
             numbers = f"{os.getpid()}-{secrets.token_hex(4)}"
-            self.path = folder / f"{stem}{TEMPORARY_MARK}{_host()}-{numbers}"
+            self.path = folder / f"{stem}{TEMPORARY_MARK}{this_host()}-{numbers}"
             self._descriptor = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
             # A file system without locks keeps its leftovers.
             with contextlib.suppress(OSError):
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            # Until here another process may have taken it for a leftover.
-            if os.fstat(self._descriptor).st_nlink and self.path.exists():
+            # Until it was locked it may have been taken for a leftover; nobody else makes the name.
+            if self.path.exists():
                 return
             self.release()
 
@@ -76,8 +69,8 @@ class HeldFile:
             os.close(descriptor)
 
 
-def _host() -> str:
-    """This machine as part of a file's name."""
+def this_host() -> str:
+    """This machine, as part of a temporary name before `-`, process and a random number."""
     return re.sub(r"[^A-Za-z0-9-]", "_", socket.gethostname())[:64]
 
 
@@ -149,48 +142,6 @@ def _rename_unless_there(temporary: Path, path: Path) -> bool:
 def commit_text(path: Path, content: str) -> None:
     """Write `content` as UTF-8 to `path` atomically and durably."""
     commit_bytes(path, content.encode())
-
-
-def remove_leftovers(folder: Path) -> int:
-    """Delete what killed processes left half-written below `folder`; how many files that were.
-
-    A file that its writer still holds locked stays. Locks may reach no further than one host, so
-    that a file of another one stays too until it is `FOREIGN_SECONDS` old. Only names are looked
-    at, in one listing of each folder.
-    """
-    removed, folders = 0, [os.fspath(folder)]
-    while folders:
-        with contextlib.suppress(*_GONE), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                elif TEMPORARY_MARK in entry.name and entry.is_file(follow_symlinks=False):
-                    removed += _remove_leftover(entry)
-    return removed
-
-
-def _remove_leftover(entry: "os.DirEntry[str]") -> bool:
-    """Delete a temporary file that nobody holds; whether that was done."""
-    host = entry.name.rpartition(TEMPORARY_MARK)[2].rsplit("-", 2)[0]
-    with contextlib.suppress(OSError):
-        if host != _host() and time.time() - entry.stat().st_mtime < FOREIGN_SECONDS:
-            return False
-        descriptor = _open_for_lock(entry.path)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(entry.path)
-            return True
-        finally:
-            os.close(descriptor)
-    return False
-
-
-def _open_for_lock(path: str) -> int:
-    """A descriptor that may be locked: over NFS only one that can be written."""
-    try:
-        return os.open(path, os.O_RDWR)
-    except OSError:
-        return os.open(path, os.O_RDONLY)
 
 
 def flush(path: Path) -> None:

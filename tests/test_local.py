@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -38,3 +39,24 @@ def test_without_hard_links_creators_take_turns(
     told = all_at_once([lambda: store.create("a/b", b"x")] * 20)
     assert sorted(map(bool, told)) == [False] * 19 + [True]
     assert (list(store.every_file()), store.read("a/b")) == ([("a/b", 1)], b"x")
+
+
+def test_two_hundred_shards_of_an_item_hold_no_descriptor_once_committed(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    with ExitStack() as stack:
+        for number in range(200):
+            draft = stack.enter_context(store.draft("shards"))
+            draft.path.write_bytes(b"x")
+            draft.commit(f"shards/{number:03d}")
+            assert len(os.listdir("/proc/self/fd")) == before
+    assert len(store.files("shards")) == len(list(store.every_file())) == 200
+
+
+def test_a_draft_that_somebody_deleted_cannot_be_committed(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    with store.draft("a") as draft:
+        draft.path.unlink()
+        with pytest.raises(FileNotFoundError, match=TEMPORARY_MARK):
+            draft.commit("a/b")
+    assert list(store.every_file()) == []

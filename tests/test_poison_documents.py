@@ -1,12 +1,14 @@
 """Documents that no worker can take are found, named, counted and left out; the build goes on."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 import jobs.build
 from jobs.build import BuildRequest, build_dataset
+from jobs.isolation import Limits
 from pipeline import text
 from schemas.errors import InputError
 from schemas.manifest import Manifest
@@ -22,6 +24,7 @@ def deadly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "_encode", text._encode)  # serial workers patch this process
     monkeypatch.setattr(jobs.build, "build_work_item", poison.build_or_die)
     monkeypatch.setattr(jobs.build, "probe_documents", poison.probe_or_die)
+    monkeypatch.setattr(jobs.build, "Limits", partial(Limits, retry_seconds=0.05))
 
 
 def write_corpus(folder: Path, poisoned: dict[str, str]) -> Path:

@@ -68,7 +68,7 @@ def test_a_lost_node_costs_only_time(cluster: Any, tmp_path: Path) -> None:
 
     with open_executor(ExecutorOptions("ray", 1, cluster.address)) as executor:
         workers.append(executor.workers)
-        drive(executor, items(40), fake_work(context), state, lose_the_node, Limits())
+        drive(executor, items(40), fake_work(context), state, lose_the_node, Limits(max_retries=0))
     assert (workers, state.done, state.excluded) == ([2], 40, 0)
     assert len(cluster.list_all_nodes()) == 1
     assert set(lines(context, "committed")) == set(range(40))

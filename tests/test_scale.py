@@ -1,28 +1,37 @@
 """The benchmarks of scale: memory that does not grow with the items, clocks to be trusted."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import scale, steady_state
+from benchmarks import fake_records, scale, steady_state
 from benchmarks.fake_records import FakeStore
 from benchmarks.fake_work import AtOnce, built_record
 from benchmarks.full_swing import Moment, Swing
 from benchmarks.meter import Meter
 from benchmarks.process_tree import tree_cpu_seconds
 from jobs.progress.build_state import BuildState
+from pipeline import plan_tables, records, table
+from pipeline import survey as survey_module
 from pipeline.records import FolderListing, missing_files, read_record
 from pipeline.survey import Survey
+from pipeline.unique import HashSpill
+from schemas import names
 from schemas.plan import Slice, SourceRange, WorkItem, work_item
 from schemas.record import ItemRecord
 
 FULL = bool(os.environ.get("BLANKSTREAM_FULL"))
+FEW, MANY = 400, 1200
+"""More than are in a folder, in what is remembered of folders, and in a batch of a table."""
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +80,40 @@ def test_an_item_more_costs_no_memory_in_any_stage(capsys: pytest.CaptureFixture
     assert max(costs.values()) < 64, costs
 
 
+def peaks(items: int) -> dict[str, int]:
+    """Bytes that each stage of so many items takes at most, above what its start finds."""
+    lines, found = scale.run(items, 40), {}
+    next(lines)
+    tracemalloc.start()
+    try:
+        while True:
+            gc.collect()
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            if (line := next(lines, None)) is None:
+                return found
+            found[line["stage"]] = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_item_more_costs_no_memory_though_every_text_occurs_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in (names, records, fake_records):
+        monkeypatch.setattr(module, "SLICES_PER_FOLDER", 50)
+    for module in (table, survey_module):
+        monkeypatch.setattr(module, "BLOCK_SHARDS", 32)
+    monkeypatch.setattr(survey_module, "_AT_ONCE", 32)
+    monkeypatch.setattr(survey_module, "HashSpill", partial(HashSpill, 2000))
+    monkeypatch.setattr(plan_tables, "_BATCH_LINES", 32)
+    few, many = peaks(FEW), peaks(MANY)
+    print(few, many)
+    costs = {stage: (many[stage] - few[stage]) / (MANY - FEW) for stage in few}
+    print(costs)
+    assert max(costs.values()) < 64, costs
+
+
 def test_tasks_that_commit_a_record_are_counted_too() -> None:
     lines = list(scale.run(300, 2, writes=True))
     (driven,) = (line for line in lines if line["stage"] == "drive")
@@ -92,7 +135,8 @@ def test_a_fake_store_is_what_a_survey_expects(tmp_path: Path, template: ItemRec
         assert not survey.lost
         assert survey.counts["documents"] == 1500 * template.counts["documents"]
         assert survey.rows["train"] == 1500 * template.counts["train.rows"]
-        assert len(survey.ids.repeated()) == 0
+        assert survey.ids.num_repeats() == 0
+        assert survey.texts.num_repeats() == 1500 * 3 // 2
         assert sum(1 for _ in survey.entries()) == 1500 * len(template.shards)
     assert store.seconds > 0
 

@@ -123,6 +123,24 @@ def test_it_goes_with_a_build_that_ends_well_and_stays_with_its_error(store: Loc
     assert status_of(store).driver is None
 
 
+@pytest.mark.parametrize(
+    ("other", "stays"),
+    [
+        ({"host": "elsewhere"}, True),
+        ({"pid": os.getppid(), "process": process_mark(os.getppid())}, True),
+        ({"process": "boot/1/2"}, False),
+        ({"host": "elsewhere", "error": "disk full"}, False),
+    ],
+)
+def test_the_file_of_another_driver_stays_while_it_may_be_at_work(
+    store: LocalStore, other: dict[str, object], stays: bool
+) -> None:
+    writer = write(store)
+    rewrite(store, **other)
+    writer.finish(None)
+    assert (store.size(STATUS_NAME) is not None) == stays
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), StorageError("down")])
 def test_a_failing_disk_or_server_harms_no_build(store: LocalStore, error: Exception) -> None:
     class Failing(LocalStore):

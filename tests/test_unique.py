@@ -5,6 +5,7 @@ import resource
 import tempfile
 import tracemalloc
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import unique
 from pipeline.unique import Hashes, HashSpill
 from schemas.errors import StorageError
 
@@ -33,7 +35,9 @@ def expected(hashes: Hashes) -> tuple[list[int], int]:
 
 
 def found(spill: HashSpill) -> tuple[list[int], int]:
-    return spill.repeated().tolist(), spill.num_repeats()
+    blocks = [block.tolist() for block in spill.repeated()]
+    assert all(blocks)
+    return list(chain.from_iterable(blocks)), spill.num_repeats()
 
 
 def random_hashes(count: int, seed: int = 1) -> Hashes:
@@ -127,17 +131,55 @@ def test_a_full_disk_is_one_error_that_names_tmpdir(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_memory_stays_within_its_bound(temporary: Path) -> None:
-    hashes = random_hashes(MANY)
+@pytest.mark.parametrize("held", [70, 1000])
+@given(st.lists(st.integers(0, 60), max_size=200), st.integers(2, 9))
+def test_blocks_have_a_size_and_cut_no_value_in_two(
+    held: int, values: list[int], size: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch, HashSpill(held) as spill:
+        patch.setattr(unique, "REPEATED_BLOCK", size)
+        spill.add(np.array(values, np.uint64) << np.uint64(58))
+        assert found(spill) == expected(np.array(values, np.uint64) << np.uint64(58))
+        sizes = [len(block) for block in spill.repeated()]
+        assert all(size <= one < 2 * size for one in sizes[:-1])
+
+
+@pytest.mark.parametrize("held", [100, 10_000])
+def test_one_may_stop_at_the_first_block(held: int, temporary: Path) -> None:
+    hashes = np.repeat(random_hashes(1500), 2)
+    with HashSpill(held) as spill, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unique, "REPEATED_BLOCK", 10)
+        spill.add(hashes)
+        first = next(iter(spill.repeated()))
+        assert first.tolist() == expected(hashes)[0][: len(first)]
+        assert found(spill) == expected(hashes)
+    assert list(temporary.iterdir()) == []
+
+
+def test_nothing_is_added_between_two_blocks() -> None:
+    with HashSpill(100) as spill, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unique, "REPEATED_BLOCK", 2)
+        spill.add(np.repeat(np.arange(40, dtype=np.uint64), 2))
+        blocks = spill.repeated()
+        next(blocks)
+        spill.add(np.zeros(1, np.uint64))
+        with pytest.raises(AssertionError, match="between two blocks"):
+            next(blocks)
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 9], ids="{} times each".format)
+def test_memory_stays_within_its_bound_however_many_repeat(repeats: int, temporary: Path) -> None:
+    hashes = np.tile(random_hashes(MANY // repeats), repeats)
     wanted = expected(hashes)
     tracemalloc.start()
     try:
         with HashSpill(HELD) as spill:
             for part in in_parts(hashes, 100_000):
                 spill.add(part)
-            values, repeats = spill.repeated(), spill.num_repeats()
+            num_values = sum(len(block) for block in spill.repeated())
+            repeated = spill.num_repeats()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert (values.tolist(), repeats) == wanted
-    assert peak < 10 * HELD + 2 * values.nbytes + (1 << 20)
+    assert (num_values, repeated) == (len(wanted[0]), wanted[1])
+    assert peak < 10 * HELD + 40 * unique.REPEATED_BLOCK + (1 << 20)

@@ -27,18 +27,8 @@ STATUS_VERSION = 1
 LOCAL_EVERY_SECONDS, REMOTE_EVERY_SECONDS = 2.0, 30.0
 
 _COUNTERS = (
-    "total",
-    "before",
-    "done",
-    "rows",
-    "documents",
-    "source_bytes",
-    "total_source_bytes",
-    "text_bytes",
-    "bad",
-    "excluded",
-    "retries",
-    "in_flight",
+    *("total", "before", "done", "rows", "documents", "source_bytes", "total_source_bytes"),
+    *("text_bytes", "bad", "excluded", "retries", "in_flight"),
 )
 
 
@@ -137,9 +127,8 @@ class StatusWriter:
             self._write(error or "unknown")
             return
         with suppress(OSError, BlankstreamError):
-            text = self._store.read(STATUS_NAME).decode("utf-8", "replace")
-            found = BuildStatus.from_json(text)
-            if found is not None and (_is_ours(found) or _is_over(found)):
+            found = BuildStatus.from_json(self._store.read(STATUS_NAME).decode("utf-8", "replace"))
+            if found is not None and _may_go(found):
                 self._store.remove(STATUS_NAME)
 
     def _write(self, error: str) -> None:
@@ -171,14 +160,11 @@ def _ourselves() -> tuple[int, str, str]:
     return os.getpid(), socket.gethostname(), process_mark(os.getpid())
 
 
-def _is_ours(status: BuildStatus) -> bool:
-    return (status.pid, status.host, status.process) == _ourselves()
-
-
-def _is_over(status: BuildStatus) -> bool:
-    """Whether its driver has said that it ended, or is a process of this host no longer there."""
-    is_here = status.host == socket.gethostname()
-    return bool(status.error) or (is_here and not is_alive(status.pid, status.process))
+def _may_go(status: BuildStatus) -> bool:
+    """Whether it is ours, its driver has said that it ended, or is no process of this host."""
+    if (status.pid, status.host, status.process) == _ourselves() or status.error:
+        return True
+    return status.host == socket.gethostname() and not is_alive(status.pid, status.process)
 
 
 def _worker(worker: WorkerState, state: BuildState, now: float) -> WorkerStatus:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pipeline.stores.names import checked_name, is_temporary
 from pipeline.stores.store import Draft
-from schemas.storage import HeldFile, commit_bytes, create_bytes, flush, remove_leftovers
+from schemas.leftovers import remove_leftovers
+from schemas.storage import HeldFile, commit_bytes, create_bytes, flush
 
 
 class LocalStore:
