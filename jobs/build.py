@@ -79,6 +79,13 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     check_config(request.config)
     choose_engine()
     store = open_store(request.output)
+    try:
+        return _build_dataset(request, store, watcher)
+    except OSError as error:
+        raise disk_error(store.place, error) from error
+
+
+def _build_dataset(request: BuildRequest, store: Store, watcher: BuildWatcher) -> Manifest:
     check_place(store)
     local = store.folder if isinstance(store, LocalStore) else Path(store.place)
     inputs = find_inputs(request.inputs, local)

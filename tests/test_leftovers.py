@@ -82,5 +82,10 @@ def test_no_finished_file_is_looked_at(tmp_path: Path, monkeypatch: pytest.Monke
     left_by(tmp_path / "3", this_host())
     opened: list[object] = []
     system_open = os.open
-    monkeypatch.setattr(os, "open", lambda *a: opened.append(a[0]) or system_open(*a))
+
+    def counted(path: str, flags: int) -> int:
+        opened.append(path)
+        return system_open(path, flags)
+
+    monkeypatch.setattr(os, "open", counted)
     assert remove_leftovers(tmp_path) == len(opened) == 1

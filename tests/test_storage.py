@@ -37,7 +37,8 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
 def test_a_file_that_was_taken_before_it_was_locked_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock, taken = fcntl.flock, []
+    lock = fcntl.flock
+    taken: list[bytes] = []
 
     def late_lock(descriptor: int, how: int) -> None:
         if how == fcntl.LOCK_EX and len(taken) < 3:
