@@ -2,6 +2,7 @@
 
 from benchmarks import (
     build,
+    formats,
     layouts,
     memory,
     object_requests,
@@ -13,7 +14,17 @@ from benchmarks import (
     stream,
 )
 
-for benchmark in (layouts, stream, sentences, samples, build, packing, memory, object_requests):
+for benchmark in (
+    layouts,
+    stream,
+    sentences,
+    samples,
+    build,
+    packing,
+    memory,
+    formats,
+    object_requests,
+):
     benchmark.main()
 for measured in (scale, steady_state):
     measured.main([])

@@ -16,7 +16,7 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,7 +35,7 @@ from pipeline.records import unbuilt
 from pipeline.stores.local import LocalStore
 from pipeline.survey import Survey
 from schemas.build_config import BuildConfig
-from schemas.manifest import ShardEntry
+from schemas.manifest import SPLITS, ShardEntry
 from schemas.plan import InputFile, Plan, SourceRange
 from schemas.record import ItemRecord
 
@@ -136,8 +136,8 @@ class _MeteredSurvey(Survey):
             spill._held.fill(0)
         return self
 
-    def entries(self) -> Iterator[ShardEntry]:
-        return self.meter.through(super().entries())
+    def entries(self, splits: Sequence[str] = SPLITS) -> Iterator[ShardEntry]:
+        return self.meter.through(super().entries(splits))
 
 
 def _finished(

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import fake_records, meter, scale, steady_state
+from benchmarks import fake_records, scale, steady_state
+from benchmarks import meter as meter_module
 from benchmarks.fake_records import FakeStore
 from benchmarks.fake_work import AtOnce, built_record
 from benchmarks.full_swing import Moment, Swing
@@ -30,13 +31,18 @@ from schemas.plan import Slice, SourceRange, WorkItem, work_item
 from schemas.record import ItemRecord
 
 FULL = bool(os.environ.get("BLANKSTREAM_FULL"))
-FEW, MANY = 200, 800
-"""More than are in a folder, in what is remembered of folders, and in a batch of a table."""
+FEW, MANY = 150, 450
+"""Items, when what comes in hundreds and thousands comes in twenty-fives."""
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> ItemRecord:
-    return built_record(tmp_path_factory.mktemp("template") / "built")[1]
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], ItemRecord]:
+    return built_record(tmp_path_factory.mktemp("template") / "built")
+
+
+@pytest.fixture
+def template(built: tuple[dict[str, Any], ItemRecord]) -> ItemRecord:
+    return built[1]
 
 
 def item(number: int) -> WorkItem:
@@ -90,8 +96,13 @@ def stage_bytes(items: int) -> dict[str, int]:
     """What each stage of so many items holds more than at its start, where that is most."""
     seen: list[int] = []
     found = {}
+
+    def noted() -> int:
+        seen.append(live_bytes())
+        return seen[-1]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(meter, "resident_bytes", lambda: seen.append(live_bytes()) or seen[-1])
+        patch.setattr(meter_module, "resident_bytes", noted)
         tracemalloc.start()
         try:
             for line in scale.run(items, 40):
@@ -103,8 +114,9 @@ def stage_bytes(items: int) -> dict[str, int]:
 
 
 def test_an_item_more_costs_no_memory_though_every_text_occurs_twice(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, built: tuple[dict[str, Any], ItemRecord]
 ) -> None:
+    monkeypatch.setattr(scale, "built_record", lambda _: built)
     for module in (names, records, fake_records):
         monkeypatch.setattr(module, "SLICES_PER_FOLDER", 25)
     for module in (table, survey_module):
@@ -115,7 +127,6 @@ def test_an_item_more_costs_no_memory_though_every_text_occurs_twice(
     few, many = stage_bytes(FEW), stage_bytes(MANY)
     costs = {stage: (many[stage] - few[stage]) / (MANY - FEW) for stage in few}
     assert len(costs) == 9
-    print(costs)
     assert max(costs.values()) < 48, costs
 
 
