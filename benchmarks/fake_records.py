@@ -68,7 +68,7 @@ class FakeStore(LocalStore):
         if not folder.startswith((RECORDS, SHARDS)):
             return super().files(folder)
         started = time.process_time()
-        found = {}
+        found: dict[str, int] = {}
         for group in self._groups:
             for item in group.values():
                 names = [*self._shards(item), (_documents_name(item), self._documents_bytes)]

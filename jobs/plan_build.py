@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from jobs.recipe import begun_elsewhere, check_recipe, make_recipe
+from jobs.recipe import (
+    MadeRecipe,
+    check_recipe,
+    has_tools,
+    make_recipe,
+    refuse_differences,
+    write_tools,
+)
 from pipeline.finish import last_manifest
 from pipeline.inputs import Inputs
 from pipeline.plan_tables import PlanReader
@@ -19,10 +26,11 @@ from pipeline.planning import check_planned, cut_inputs, new_inputs
 from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
 from schemas.build_config import BuildConfig
+from schemas.config import differing_keys
 from schemas.errors import DatasetError, InputError
 from schemas.manifest import Manifest
 from schemas.names import PLAN_NAME, plan_name
-from schemas.plan import NewSlices, Plan, WorkItem
+from schemas.plan import Plan, WorkItem
 
 _SHOWN = 3
 
@@ -69,14 +77,19 @@ def planned_build(
         old = _base(store, finished, inputs, config)
         notes.stage("Reading and hashing the inputs")
         if old is None:
-            new = cut_inputs(scratch, inputs.files, config, 0)
+            first = Plan({}).grow(cut_inputs(scratch, inputs.files, config, 0), config.passes)
             notes.stage("Training the splitter and the tokenizer")
-            plan = _first_plan(config, inputs, (scratch, store), new)
+            made = _made(config, inputs, scratch, first)
+            plan = Plan(made.recipe, first.generations)
+            _publish(scratch, store)
+            _begin(store, plan, made)
         else:
+            if finished is None and not has_tools(store):
+                _make_tools_again(store, old, config, inputs)
             check_recipe(old, config, store)
             plan = _grown(old, config, inputs, (scratch, store))
-        _publish(scratch, store)
-        _keep(store, plan, is_first=old is None, finished=finished)
+            _publish(scratch, store)
+            _keep(store, plan, finished)
         reader = stack.enter_context(PlanReader(store, plan))
         yield PlannedBuild(reader, inputs, finished)
 
@@ -109,14 +122,32 @@ def _base(
     return begun if is_asked_for else done
 
 
-def _first_plan(
-    config: BuildConfig, inputs: Inputs, stores: tuple[Store, Store], new: NewSlices | None
-) -> Plan:
-    scratch, store = stores
-    with PlanReader(scratch, Plan({}).grow(new, config.passes)) as reader:
+def _made(config: BuildConfig, inputs: Inputs, store: Store, plan: Plan) -> MadeRecipe:
+    """Recipe and tools from the inputs of `plan`, whose tables are in `store`."""
+    with PlanReader(store, plan) as reader:
+        _check_given((file.path for file in reader.inputs()), inputs)
         ranges = (part for one in reader.slices() for part in one.ranges)
-        recipe = make_recipe(config, inputs, ranges, store)
-    return Plan(recipe).grow(new, config.passes)
+        return make_recipe(config, inputs, ranges)
+
+
+def _begin(store: Store, plan: Plan, made: MadeRecipe) -> None:
+    """Write down the first plan, then the tools it names: only one build can begin a data set."""
+    content = plan.to_json().encode()
+    store.create(plan_name(plan.digest), content)
+    if not store.create(PLAN_NAME, content) and read_plan(store) != plan:
+        raise DatasetError(
+            f"{store.place}: another build was begun here at the same time; run the same command "
+            "again to go on with that one, or build into another folder"
+        )
+    write_tools(store, made)
+
+
+def _make_tools_again(store: Store, plan: Plan, config: BuildConfig, inputs: Inputs) -> None:
+    """Tools of a build that ended right behind its first plan; those that the plan names."""
+    first = Plan(plan.recipe, plan.generations[:1])
+    made = _made(config, inputs, store, first)
+    refuse_differences(store, differing_keys(plan.recipe, made.recipe))
+    write_tools(store, made)
 
 
 def _grown(old: Plan, config: BuildConfig, inputs: Inputs, stores: tuple[Store, Store]) -> Plan:
@@ -133,14 +164,11 @@ def _grown(old: Plan, config: BuildConfig, inputs: Inputs, stores: tuple[Store, 
     return plan
 
 
-def _keep(store: Store, plan: Plan, is_first: bool, finished: Manifest | None) -> None:
+def _keep(store: Store, plan: Plan, finished: Manifest | None) -> None:
     """Write the plan down as the one begun last, unless there is nothing to build of it."""
     content = plan.to_json().encode()
     store.create(plan_name(plan.digest), content)
-    if is_first:
-        if not store.create(PLAN_NAME, content) and read_plan(store) != plan:
-            raise begun_elsewhere(store)
-    elif (finished is None or plan.digest != finished.plan_digest) and read_plan(store) != plan:
+    if (finished is None or plan.digest != finished.plan_digest) and read_plan(store) != plan:
         store.replace(PLAN_NAME, content)
 
 

@@ -1,11 +1,13 @@
 """The recipe of a data set: made when it is begun, compared when it goes on.
 
 Stands between the configuration and the plan. Tokenizer and splitter are made once and stored
-before the plan that names them; they are never trained again for the same data set.
+behind the first plan, which names their hashes and which only one build can make; other tools than
+those are never used for the data set.
 """
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,37 +24,42 @@ from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import BuildConfig
 from schemas.config import differing_keys, to_mapping
 from schemas.errors import DatasetError, InputError
-from schemas.names import PLAN_NAME, SPLITTER_NAME, TOKENIZER_FOLDER
+from schemas.names import SPLITTER_NAME, TOKENIZER_FOLDER
 from schemas.plan import Plan, SourceRange
 
 
-def make_recipe(
-    config: BuildConfig, inputs: Inputs, ranges: Iterable[SourceRange], store: Store
-) -> dict[str, Any]:
-    """Make splitter and tokenizer, store them, and return the recipe that names them.
+@dataclass(frozen=True)
+class MadeRecipe:
+    """A recipe, and the files of the splitter and the tokenizer that it names."""
 
-    Raises `DatasetError` when a plan has appeared meanwhile; then nothing is stored.
-    """
+    recipe: dict[str, Any]
+    files: dict[str, bytes]
+
+
+def make_recipe(config: BuildConfig, inputs: Inputs, ranges: Iterable[SourceRange]) -> MadeRecipe:
+    """Make splitter and tokenizer, and the recipe that names them; nothing is written."""
     needs_sample = config.splitter == "train" or not config.tokenizer.path
     texts = sample_texts(ranges, inputs.files, config) if needs_sample else []
     splitter = prepare_splitter(texts, config)
     tokenizer = prepare_tokenizer(texts, splitter, config)
     check_vocabulary(config, tokenizer.special)
-    if store.size(PLAN_NAME) is not None:
-        raise begun_elsewhere(store)
-    store.replace(SPLITTER_NAME, splitter.to_json().encode())
+    files = {SPLITTER_NAME: splitter.to_json().encode()}
     for name, content in tokenizer_files(tokenizer, _origin(config)).items():
-        store.replace(f"{TOKENIZER_FOLDER}/{name}", content)
+        files[f"{TOKENIZER_FOLDER}/{name}"] = content
     versions = _versions(config, tokenizer)
-    return build_recipe(config, tokenizer.describe(), splitter.digest, versions)
+    recipe = build_recipe(config, tokenizer.describe(), splitter.digest, versions)
+    return MadeRecipe(recipe, files)
 
 
-def begun_elsewhere(store: Store) -> DatasetError:
-    """The message for a folder that was empty and is not any more."""
-    return DatasetError(
-        f"{store.place}: another build was begun here at the same time; run the same command again "
-        "to go on with that one, or build into another folder"
-    )
+def write_tools(store: Store, made: MadeRecipe) -> None:
+    """Store splitter and tokenizer; the description comes last and says that they are there."""
+    for name, content in made.files.items():
+        store.replace(name, content)
+
+
+def has_tools(store: Store) -> bool:
+    """Whether `write_tools` came to its end."""
+    return store.size(f"{TOKENIZER_FOLDER}/{DESCRIPTION_NAME}") is not None
 
 
 def _origin(config: BuildConfig) -> dict[str, Any]:
@@ -78,6 +85,11 @@ def check_recipe(plan: Plan, config: BuildConfig, store: Store) -> None:
     recipe = build_recipe(config, tokenizer.describe(), splitter.digest, versions)
     differences = differing_keys(plan.recipe, recipe)
     differences += differing_keys(origin, _origin(config), "build.tokenizer")
+    refuse_differences(store, differences)
+
+
+def refuse_differences(store: Store, differences: list[str]) -> None:
+    """Raise `DatasetError` naming the keys, if there are any."""
     if differences:
         raise DatasetError(
             f"{store.place}: was begun with another recipe; a data set has only one. Differing "

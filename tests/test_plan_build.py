@@ -183,6 +183,19 @@ def test_two_builds_begun_in_one_folder_at_the_same_time_do_not_mix(
     assert watcher.state.done == 0
 
 
+@pytest.mark.fault
+def test_a_build_killed_between_its_first_plan_and_its_tokenizer_goes_on(
+    tmp_path: Path, built: Path, corpus: Path
+) -> None:
+    (tmp_path / "d").mkdir()
+    shutil.copy(built / "plan.json", tmp_path / "d")
+    shutil.copytree(built / "plan", tmp_path / "d" / "plan")
+    with pytest.raises(DatasetError, match=r"another recipe.*\n.*build\.seed: 1 -> 2"):
+        build(tmp_path / "d", [corpus], small_config(seed=2))
+    build(tmp_path / "d", [corpus])
+    assert file_hashes(tmp_path / "d") == file_hashes(built)
+
+
 def test_two_drivers_of_the_same_growth_agree(
     tmp_path: Path, grown_from: Path, corpus: Path
 ) -> None:

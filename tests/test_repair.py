@@ -272,7 +272,7 @@ def test_an_item_that_is_built_otherwise_is_refused(
     damage(shard, "middle")
     before = stamps(copy)
     monkeypatch.setattr("pipeline.documents.is_heldout", lambda name, ratio: False)
-    monkeypatch.setattr("pipeline.build.is_heldout", lambda name, ratio: False)
+    monkeypatch.setattr("pipeline.item_builder.is_heldout", lambda name, ratio: False)
     with pytest.raises(CorruptDataError, match="its sources give another item: expected shards/"):
         repair(copy, corpus)
     assert stamps(copy) == before

@@ -97,23 +97,22 @@ def remade_tools(whole: Whole, files: Files) -> Contents:
     """
     store, plan = whole.store, whole.plan
     config = stored_config(store, plan)
-    with PlanReader(store, plan) as reader, _scratch() as scratch:
+    made = None
+    with PlanReader(store, plan) as reader:
         first = plan.generations[0]
         slices = reader.slices(first.first_slice, first.stop_slice)
         ranges = [part for one in slices for part in one.ranges]
-        recipe = None
         if config and (_is_given(config) or all(part.path in files for part in ranges)):
             with suppress(BlankstreamError):
-                recipe = make_recipe(config, Inputs(files, ()), ranges, scratch)
-        if recipe != plan.recipe:
-            raise DatasetError(
-                f"{store.place}: tokenizer or splitter is damaged, and cannot be made again to the "
-                "same bytes; give all inputs of the first build as --input, or restore "
-                f"{TOKENIZER_FOLDER}/ and {SPLITTER_NAME} from a copy (a run trained on the data "
-                f"set keeps one of {TOKENIZER_FOLDER}/); nothing was changed"
-            )
-        names = [*scratch.files(TOKENIZER_FOLDER), SPLITTER_NAME]
-        return {name: scratch.read(name) for name in names}
+                made = make_recipe(config, Inputs(files, ()), ranges)
+    if made is None or made.recipe != plan.recipe:
+        raise DatasetError(
+            f"{store.place}: tokenizer or splitter is damaged, and cannot be made again to the "
+            "same bytes; give all inputs of the first build as --input, or restore "
+            f"{TOKENIZER_FOLDER}/ and {SPLITTER_NAME} from a copy (a run trained on the data "
+            f"set keeps one of {TOKENIZER_FOLDER}/); nothing was changed"
+        )
+    return made.files
 
 
 def _is_given(config: BuildConfig) -> bool:
