@@ -20,8 +20,9 @@ _REFRESH_SECONDS = 10.0
 class RayExecutor:
     """One task per CPU: of the whole cluster, counted again now and then, or `workers` of them.
 
-    The first argument of tasks is stored in Ray once for as long as it stays the same object: it
-    must not change meanwhile. `memory_bytes` is reserved for each task, 0 for nothing.
+    The first argument of tasks is stored in Ray once, and loaded once by each worker, for as long
+    as it stays the same object: it must not change meanwhile. `memory_bytes` is reserved for each
+    task, 0 for nothing.
     """
 
     def __init__(self, ray: Any, workers: int | None, memory_bytes: int = 0) -> None:
@@ -62,8 +63,8 @@ class RayExecutor:
         """Hand it to Ray."""
         if arguments and arguments[0] is not self._shared:
             self._shared, self._shared_reference = arguments[0], self._ray.put(arguments[0])
-        shared = (self._shared_reference,) if arguments else ()
-        self._tasks[self._call.remote(function, *shared, *arguments[1:])] = task
+        shared = [self._shared_reference] if arguments else []
+        self._tasks[self._call.remote(function, shared, *arguments[1:])] = task
 
     def wait(self, seconds: float) -> list[Outcome]:
         """As `Executor.wait`."""
@@ -101,9 +102,24 @@ def largest_memory(ray: Any) -> int:
     return int(max((node.get("memory", 0) for node in nodes), default=0))
 
 
-def _call_on_node(function: Callable[..., Any], *arguments: Any) -> Reply:
-    reply = call_remotely(function, *arguments)
+_held: dict[str, Any] = {}
+"""In a worker: what its tasks share, by the name Ray gives it; one at most."""
+
+
+def _call_on_node(function: Callable[..., Any], shared: list[Any], *arguments: Any) -> Reply:
+    """`shared` holds a reference, which Ray does not follow there: none, or the first argument."""
+    reply = call_remotely(function, *map(_loaded, shared), *arguments)
     return Reply(f"{_node()} {reply.worker}", reply.seconds, reply.result, reply.error)
+
+
+def _loaded(reference: Any) -> Any:
+    import ray
+
+    name = reference.hex()
+    if name not in _held:
+        _held.clear()
+        _held[name] = ray.get(reference)
+    return _held[name]
 
 
 @cache
