@@ -144,8 +144,8 @@ class _Build:
                 )
             pending = lost = survey.lost
             self._watcher.note(
-                f"{len(lost)} items have damaged or missing files and are built again, the first "
-                f"is {lost[0].name}"
+                f"{survey.num_lost} items have damaged or missing files and are built again, the "
+                f"first is {lost[0].name}"
             )
 
     def _unbuilt(self) -> Iterator[WorkItem]:

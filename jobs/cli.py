@@ -1,10 +1,11 @@
 """The `blankstream` command: arguments in, one message out.
 
 Every mistake of the caller ends with exit status 2 and one message, every other fault foreseen with
-exit status 1; what is unforeseen keeps its traceback.
+exit status 1, a signal with 128 and its number; what is unforeseen keeps its traceback.
 """
 
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 
 import click
@@ -14,25 +15,40 @@ from jobs.commands.datasets import build, status
 from jobs.commands.look import demo, inspect
 from jobs.commands.runs import fill, train
 from jobs.console import complain, note
+from jobs.signals import Received, ending_signals
 from schemas.errors import BlankstreamError, UserError
 
 
 def main() -> None:
     """Entry point of the console script; turns errors into a message and an exit status."""
-    try:
-        cli.main(standalone_mode=False)
-    except click.ClickException as error:
+    with ending_signals() as received:
+        try:
+            cli.main(standalone_mode=False)
+            return
+        except BaseException as error:
+            status = _status(error, received)
+    sys.exit(status)
+
+
+def _status(error: BaseException, received: Received) -> int:
+    """The exit status, once the person was told; what is unforeseen is raised again.
+
+    What goes wrong while a command ends because of a signal is not its reason.
+    """
+    if received.number or isinstance(error, (click.Abort, KeyboardInterrupt)):
+        with suppress(OSError):  # a terminal that was closed
+            note(f"Interrupted ({received.name}); what was finished stays")
+        return received.status
+    if isinstance(error, click.ClickException):
         error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        note("Interrupted; what was finished stays")
-        sys.exit(130)
-    except OSError as error:
+        return 2
+    if isinstance(error, OSError):
         complain(f"{error}; what was finished stays")
-        sys.exit(1)
-    except BlankstreamError as error:
+        return 1
+    if isinstance(error, BlankstreamError):
         complain(str(error))
-        sys.exit(2 if isinstance(error, UserError) else 1)
+        return 2 if isinstance(error, UserError) else 1
+    raise error
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

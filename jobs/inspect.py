@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from jobs.pages.page_assets import PAGE_OPENING
 from jobs.sample_view import Origin, RowView, view_sample
 from jobs.visible import visible
+from pipeline.care.kept_plans import find_plan
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.document_table import read_documents_table
 from pipeline.objectives import OBJECTIVES, rules_of
@@ -20,10 +21,9 @@ from pipeline.tokens import open_tokenizer
 from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import BuildConfig
 from schemas.config import parse_config
-from schemas.errors import DatasetError, UserError
+from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import ShardEntry
-from schemas.names import PLAN_NAME, TOKENIZER_FOLDER, record_name_of
-from schemas.plan import Plan
+from schemas.names import TOKENIZER_FOLDER, plan_name, record_name_of
 from schemas.record import ItemRecord
 from schemas.sealed import read_sealed
 from schemas.storage import commit_text
@@ -60,8 +60,13 @@ def read_row(path: Path, split: str, row: int) -> RowView:
 
 def _read_recipe(dataset: Dataset) -> tuple[BuildConfig, Tokenizer]:
     """The recipe's build section and the tokenizer, both those that the manifest names."""
-    place = dataset.path / PLAN_NAME
-    plan = Plan.from_json(read_sealed(place), str(place))
+    place = dataset.path / plan_name(dataset.manifest.plan_digest)
+    plan = find_plan(LocalStore(dataset.path), dataset.manifest.plan_digest)
+    if plan is None:
+        raise CorruptDataError(
+            f"{place}: no copy of the plan that the manifest names can be read; run `blankstream "
+            "repair` on the data set, or restore this file from a copy"
+        )
     tokenizer = open_tokenizer(dataset.path / TOKENIZER_FOLDER)
     for name, found, expected in (
         ("recipe", plan.recipe_digest, dataset.manifest.recipe_digest),
@@ -70,7 +75,7 @@ def _read_recipe(dataset: Dataset) -> tuple[BuildConfig, Tokenizer]:
         if found != expected:
             raise DatasetError(
                 f"{dataset.path}: the {name} has the digest {found}, the manifest names "
-                f"{expected}; restore the folder from a copy, or build anew"
+                f"{expected}; run `blankstream repair` on the data set"
             )
     config = parse_config(BuildConfig, plan.recipe["build"], str(place))
     for name, objective in config.objective.items():

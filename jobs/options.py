@@ -3,6 +3,7 @@
 Stands between `cli.py`'s commands and `schemas/config.py`.
 """
 
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,19 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 PRESETS = Path(__file__).parent / "presets"
 EXECUTORS = ("serial", "processes", "ray")
+
+
+class Finite(click.FloatRange):
+    """A number in a range; `nan`, which no comparison refuses, is none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number; a usage error for what is none."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
 
 
 def find_preset(name: str) -> Path:
@@ -87,3 +101,8 @@ def split_arguments(arguments: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[
     ]
     pairs = list(zip(arguments, is_input, strict=True))
     return tuple(a for a, place in pairs if not place), tuple(a for a, place in pairs if place)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 item`, `2,000 items`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -18,6 +18,7 @@ from schemas.errors import DatasetError, UserError
 from schemas.manifest import SPLITS, Manifest
 from schemas.names import MANIFEST_NAME
 from schemas.samples import RowFormat
+from schemas.sealed import read_regular
 
 _MAX_WEIGHT = 1e12
 MAPPED_FORMAT = "arrow"
@@ -74,7 +75,7 @@ def open_dataset(path: Path | str) -> Dataset:
     path = Path(path)
     place = path / MANIFEST_NAME
     try:
-        content = place.read_bytes()
+        content = read_regular(place)
     except OSError as error:
         raise DatasetError(_why_unreadable(path, place, error)) from error
     manifest = Manifest.from_json(content.decode("utf-8", "replace"), str(place))

@@ -144,6 +144,7 @@ def duplicate_error(document_id: str, first: str, second: str) -> InputError:
     """The message for an id that two documents share."""
     return InputError(
         f"document id '{document_id}' occurs twice, at {first} and {second}; ids key the "
-        "randomness and must differ: mend them, or use build.duplicate_ids=suffix; "
-        "either way build into another folder, or delete this unfinished one first"
+        "randomness and must differ: mend them, or use build.duplicate_ids=suffix, and build into "
+        "another folder; where this grows a finished data set, leaving the input out of --input "
+        "is enough: the data set stays as it was"
     )

@@ -18,6 +18,7 @@ from schemas.errors import DatasetError
 from schemas.manifest import StoredFile
 from schemas.names import plan_table_name
 from schemas.plan import (
+    PLAN_REMEDY,
     InputFile,
     NewSlices,
     Plan,
@@ -47,7 +48,6 @@ SLICES_SCHEMA = pa.schema(
 another. `xxh3` is that of `SourceRange`."""
 
 _BATCH_LINES = 1 << 16
-_REMEDY = "restore the file from a copy, or build into another folder"
 
 
 class PlanTablesWriter:
@@ -139,8 +139,10 @@ class PlanReader:
         try:
             path = stack.enter_context(self._store.local(stored.path))
         except FileNotFoundError as error:
-            raise DatasetError(f"{self._store.where(stored.path)}: missing; {_REMEDY}") from error
-        file = VerifiedArrowFile(Path(path), stored.hashes, _REMEDY)
+            raise DatasetError(
+                f"{self._store.where(stored.path)}: missing; {PLAN_REMEDY}"
+            ) from error
+        file = VerifiedArrowFile(Path(path), stored.hashes, PLAN_REMEDY)
         stack.callback(file.close)
         return file
 

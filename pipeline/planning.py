@@ -45,7 +45,7 @@ def cut_inputs(
     """Cut `files` into slices, numbered from `first_slice` on, and write their tables to `store`.
 
     Reads every file once, several at a time. None for no files; raises `InputError` for a file that
-    cannot be read, and when all are empty.
+    cannot be read, and when all are empty that a data set begins with.
     """
     writer = PlanTablesWriter(store, first_slice)
     sizes: list[int] = []
@@ -58,8 +58,8 @@ def cut_inputs(
             yield from parts
 
     new = writer.write(group_ranges(ranges(), config.item_bytes))
-    if sizes and not any(sizes):
-        raise InputError(f"all {len(sizes)} inputs are empty files; check --input")
+    if not first_slice and sizes and not any(sizes):
+        raise InputError(f"no input holds anything, empty files given: {len(sizes)}; check --input")
     return new
 
 

@@ -24,6 +24,10 @@ from schemas.storage import commit_bytes
 
 DESCRIPTION_NAME = "description.json"
 
+_REMEDY = (
+    "run `blankstream repair` on the data set, or restore the folder of a run from its data set"
+)
+
 _EXPECTED = (
     "expected a SentencePiece model (*.model), a tokenizer.json, a WordPiece vocab.txt, or a "
     "folder with one of them or with vocab.json and merges.txt"
@@ -116,9 +120,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         if not isinstance(description, dict):
             raise ValueError("expected a JSON object")
     except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{path}: cannot be read ({error}); restore the file or build the data set anew"
-        ) from error
+        raise DatasetError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
     return description
 
 
@@ -136,24 +138,22 @@ def open_tokenizer(folder: Path) -> Tokenizer:
         stored = files[file.name]
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(
-            f"{folder / DESCRIPTION_NAME}: cannot be read (missing {error}); restore the file or "
-            "build the data set anew"
+            f"{folder / DESCRIPTION_NAME}: cannot be read (missing {error}); {_REMEDY}"
         ) from error
     _check_hash(file, stored)
     tokenizer = _prefixed(file, kind, _read(file), config)
     if tokenizer.digest != expected:
         raise DatasetError(
             f"{folder / DESCRIPTION_NAME}: says SHA-256 {expected} for the tokenizer, but its "
-            f"files and special tokens give {tokenizer.digest}; restore the file or build the data "
-            "set anew"
+            f"files and special tokens give {tokenizer.digest}; {_REMEDY}"
         )
     return tokenizer
 
 
 def _check_hash(file: Path, expected: str) -> None:
-    found = hashlib.sha256(_read(file)).hexdigest()
+    try:
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise DatasetError(f"{file}: cannot be read ({error.strerror}); {_REMEDY}") from error
     if found != expected:
-        raise DatasetError(
-            f"{file}: SHA-256 {found}, expected {expected}; restore the file or build the data set "
-            "anew"
-        )
+        raise DatasetError(f"{file}: SHA-256 {found}, expected {expected}; {_REMEDY}")

@@ -21,9 +21,8 @@ from schemas.build_config import BuildConfig
 from schemas.config import parse_config
 from schemas.errors import DatasetError, InputError
 from schemas.names import SPLITTER_NAME, TOKENIZER_FOLDER
+from schemas.plan import PLAN_REMEDY
 from schemas.samples import RowFormat, row_format_of
-
-_RESTORE = "restore it from a copy, or build into another folder"
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,13 @@ def load_tools(dataset: str, recipe_json: str) -> Tools:
 
 def open_tools(store: Store, recipe: dict[str, Any]) -> tuple[Tokenizer, Splitter]:
     """Tokenizer and splitter of a data set; `DatasetError` when they are not those planned."""
-    with local_folder(store, TOKENIZER_FOLDER) as folder:
-        tokenizer = open_tokenizer(folder)
+    tokenizer = _stored_tokenizer(store)
     try:
         with store.local(SPLITTER_NAME) as path:
             splitter = load_splitter(path)
     except (InputError, FileNotFoundError) as error:
         place = store.where(SPLITTER_NAME)
-        raise DatasetError(f"{place}: cannot be read ({error}); {_RESTORE}") from error
+        raise DatasetError(f"{place}: cannot be read ({error}); {PLAN_REMEDY}") from error
     for name, found, planned in (
         ("tokenizer", tokenizer.digest, recipe["tokenizer"]["model_sha256"]),
         ("splitter", splitter.digest, recipe["splitter_sha256"]),
@@ -68,6 +66,14 @@ def open_tools(store: Store, recipe: dict[str, Any]) -> tuple[Tokenizer, Splitte
         if found != planned:
             raise DatasetError(
                 f"{store.place}: the {name} is damaged: SHA-256 {found}, planned {planned}; "
-                f"{_RESTORE}"
+                f"{PLAN_REMEDY}"
             )
     return tokenizer, splitter
+
+
+def _stored_tokenizer(store: Store) -> Tokenizer:
+    try:
+        with local_folder(store, TOKENIZER_FOLDER) as folder:
+            return open_tokenizer(folder)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{store.where(TOKENIZER_FOLDER)}: missing; {PLAN_REMEDY}") from error

@@ -4,16 +4,22 @@ Stands between the build, which writes it, and the stream, which reads nothing w
 no time, host or path outside the data set, so that equal plans give equal manifests.
 """
 
+import re
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import pyarrow as pa
 
+from schemas.checked import Hash64, Limits, parse
+from schemas.objectives import SpecialTokens
 from schemas.samples import RowFormat
 from schemas.sealed import seal, unseal
 
 TRAIN, HELDOUT = "train", "heldout"
 SPLITS = (TRAIN, HELDOUT)
+
+_IDS = dict[str, int]
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -29,24 +35,17 @@ class FileHashes:
     bytes: int
     sha256: str
     offsets: tuple[int, ...]
-    xxh3: tuple[int, ...]
+    xxh3: tuple[Hash64, ...]
 
-    @classmethod
-    def from_mapping(cls, mapping: dict[str, Any]) -> Self:
-        """Inverse of `dataclasses.asdict` after a trip through JSON.
-
-        Raises `ValueError` unless the offsets lead from 0 to the end of the file.
-        """
-        offsets = mapping["offsets"]
-        ordered = sorted(offsets) == offsets and [offsets[0], offsets[-1]] == [0, mapping["bytes"]]
-        if not ordered or len(offsets) != len(mapping["xxh3"]) + 1:
-            raise ValueError(f"offsets {offsets} do not cover {mapping['bytes']} bytes")
-        return cls(
-            int(mapping["bytes"]),
-            str(mapping["sha256"]),
-            tuple(mapping["offsets"]),
-            tuple(mapping["xxh3"]),
-        )
+    def check(self) -> None:
+        """Raise `ValueError` unless the offsets lead from 0 to the end of the file, region by
+        region, and the SHA-256 is one."""
+        offsets = self.offsets
+        is_covered = len(offsets) == len(self.xxh3) + 1 and tuple(sorted(offsets)) == offsets
+        if not is_covered or (offsets[0], offsets[-1]) != (0, self.bytes):
+            raise ValueError(f"offsets {offsets!s:.60} do not cover {self.bytes} bytes")
+        if not _SHA256.fullmatch(self.sha256):
+            raise ValueError(f"sha256: expected 64 digits, found {self.sha256!r:.80}")
 
 
 @dataclass(frozen=True)
@@ -55,16 +54,6 @@ class StoredFile:
 
     path: str
     hashes: FileHashes
-
-    @classmethod
-    def from_mapping(cls, mapping: dict[str, Any]) -> Self:
-        """Inverse of `dataclasses.asdict` after a trip through JSON."""
-        return cls(str(mapping["path"]), FileHashes.from_mapping(mapping["hashes"]))
-
-    @classmethod
-    def from_optional(cls, mapping: dict[str, Any] | None) -> Self | None:
-        """As `from_mapping`; None stays None."""
-        return None if mapping is None else cls.from_mapping(mapping)
 
 
 @dataclass(frozen=True)
@@ -114,6 +103,16 @@ class TableBlock:
     first_row: int
     rows: int
 
+    def check(self) -> None:
+        """Raise `ValueError` for a split that does not exist."""
+        check_split(self.split)
+
+
+def check_split(split: str) -> None:
+    """Raise `ValueError` for a split that does not exist."""
+    if split not in SPLITS:
+        raise ValueError(f"split: expected one of {', '.join(SPLITS)}, found {split!r:.60}")
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -125,7 +124,7 @@ class Manifest:
     model and the special tokens.
     """
 
-    version: int
+    version: Annotated[int, Limits(0, 10**9)]
     recipe_digest: str
     plan_digest: str
     content_digest: str
@@ -135,7 +134,7 @@ class Manifest:
     tokenizer: dict[str, Any]
     table: StoredFile
     table_blocks: tuple[TableBlock, ...]
-    counts: dict[str, Any]
+    counts: dict[str, int]
     statistics: dict[str, Any]
 
     def to_json(self) -> str:
@@ -150,17 +149,14 @@ class Manifest:
 
     @classmethod
     def _from_mapping(cls, content: dict[str, Any], place: str) -> Self:
-        return cls(
-            version=int(content["version"]),
-            recipe_digest=content["recipe_digest"],
-            plan_digest=content["plan_digest"],
-            content_digest=content["content_digest"],
-            rows={split: int(content["rows"][split]) for split in SPLITS},
-            row_format=RowFormat.from_mapping(content["row_format"], place),
-            shard_format=str(content["shard_format"]),
-            tokenizer=content["tokenizer"],
-            table=StoredFile.from_mapping(content["table"]),
-            table_blocks=tuple(TableBlock(**block) for block in content["table_blocks"]),
-            counts=content["counts"],
-            statistics=content["statistics"],
-        )
+        RowFormat.from_mapping(content["row_format"], place)
+        return parse(cls, content)
+
+    def check(self) -> None:
+        """Raise `ValueError` unless both splits have rows or 0, and special tokens are known."""
+        if self.rows.keys() != set(SPLITS):
+            raise ValueError(f"rows: expected {', '.join(SPLITS)}, found {list(self.rows)!s:.60}")
+        if "special" in self.tokenizer:
+            special = SpecialTokens.from_mapping(parse(_IDS, self.tokenizer["special"]))
+            if max(special.to_mapping().values()) >= 2**31 or special.num_sentinels > 10_000:
+                raise ValueError(f"special: ids and sentinels beyond any tokenizer, {special}")

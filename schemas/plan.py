@@ -9,11 +9,19 @@ import hashlib
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
+from schemas.checked import PassNumber, parse
 from schemas.config import digest
 from schemas.errors import DatasetError
 from schemas.manifest import StoredFile
 from schemas.names import item_name
+from schemas.recipe import check_recipe
 from schemas.sealed import seal, unseal
+
+PLAN_REMEDY = (
+    "run `blankstream repair` on the data set, or, where its first build has not finished, build "
+    "into another folder"
+)
+"""What to do about damage in anything that was written when a data set was begun."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +73,8 @@ class Generation:
 
     first_slice: int
     stop_slice: int
-    first_pass: int
-    stop_pass: int
+    first_pass: PassNumber
+    stop_pass: PassNumber
     slices: StoredFile | None = None
     inputs: StoredFile | None = None
 
@@ -75,11 +83,16 @@ class Generation:
         """Work items in it."""
         return (self.stop_slice - self.first_slice) * (self.stop_pass - self.first_pass)
 
-    @classmethod
-    def from_mapping(cls, mapping: dict[str, Any]) -> Self:
-        """Inverse of `dataclasses.asdict` after a trip through JSON."""
-        tables = {name: StoredFile.from_optional(mapping[name]) for name in ("slices", "inputs")}
-        return cls(**mapping | tables)
+    def check(self) -> None:
+        """Raise `ValueError` for a range that ends before it begins, and for one table of two."""
+        for first, stop in (
+            (self.first_slice, self.stop_slice),
+            (self.first_pass, self.stop_pass),
+        ):
+            if first > stop:
+                raise ValueError(f"expected a half-open range, found {first} .. {stop}")
+        if (self.slices is None) != (self.inputs is None):
+            raise ValueError("expected tables of both slices and inputs, or none")
 
 
 @dataclass(frozen=True)
@@ -183,10 +196,8 @@ class Plan:
     @classmethod
     def from_json(cls, text: str, place: str) -> Self:
         """Inverse of `to_json`; `DatasetError` naming `place` for anything else."""
-        remedy = "restore the file from a copy, or build into another folder"
-        return unseal(text, place, remedy, cls._from_mapping)
+        return unseal(text, place, PLAN_REMEDY, lambda content: parse(cls, content))
 
-    @classmethod
-    def _from_mapping(cls, content: dict[str, Any]) -> Self:
-        generations = tuple(Generation.from_mapping(item) for item in content["generations"])
-        return cls(recipe=content["recipe"], generations=generations)
+    def check(self) -> None:
+        """Raise `ValueError` unless the recipe says what every reader of a plan needs."""
+        check_recipe(self.recipe)

@@ -4,9 +4,10 @@ Written last by `pipeline/build.py`; an item without a record has not been built
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Self
 
-from schemas.manifest import FileHashes, StoredFile
+from schemas.checked import Hash64, PassNumber, parse
+from schemas.manifest import FileHashes, StoredFile, check_split
 from schemas.sealed import seal, unseal
 
 Counts = dict[str, int]
@@ -23,8 +24,12 @@ class ShardFile:
     path: str
     split: str
     rows: int
-    rows_xxh3: int
+    rows_xxh3: Hash64
     hashes: FileHashes
+
+    def check(self) -> None:
+        """Raise `ValueError` for a split that does not exist."""
+        check_split(self.split)
 
 
 @dataclass(frozen=True)
@@ -73,13 +78,6 @@ class ObjectiveStatistics:
     short: Histograms
     tallies: dict[str, TallySums]
 
-    @classmethod
-    def from_mapping(cls, content: dict[str, Any]) -> Self:
-        """Inverse of `dataclasses.asdict` after a trip through JSON."""
-        lawful, short = (Histograms(**_tuples(content[name])) for name in ("lawful", "short"))
-        tallies = {name: TallySums(**_tuples(sums)) for name, sums in content["tallies"].items()}
-        return cls(lawful, short, tallies)
-
 
 Statistics = dict[str, dict[str, ObjectiveStatistics]]
 """Split -> objective -> what was found."""
@@ -98,7 +96,7 @@ class ItemRecord:
 
     item: str
     slice: int
-    pass_number: int
+    pass_number: PassNumber
     shards: tuple[ShardFile, ...]
     documents: StoredFile
     quarantine: StoredFile | None
@@ -114,36 +112,7 @@ class ItemRecord:
     def from_json(cls, text: str, place: str) -> Self:
         """Inverse of `to_json`; `DatasetError` naming `place` for anything else."""
         remedy = "run `blankstream repair` on the data set"
-        return unseal(text, place, remedy, cls._from_mapping)
-
-    @classmethod
-    def _from_mapping(cls, content: dict[str, Any]) -> Self:
-        return cls(
-            item=content["item"],
-            slice=content["slice"],
-            pass_number=content["pass_number"],
-            shards=tuple(
-                ShardFile(**shard | {"hashes": FileHashes.from_mapping(shard["hashes"])})
-                for shard in content["shards"]
-            ),
-            documents=StoredFile.from_mapping(content["documents"]),
-            quarantine=StoredFile.from_optional(content["quarantine"]),
-            excluded=tuple(Exclusion(**one) for one in content["excluded"]),
-            counts=content["counts"],
-            statistics={
-                split: {
-                    name: ObjectiveStatistics.from_mapping(found)
-                    for name, found in objectives.items()
-                }
-                for split, objectives in content["statistics"].items()
-            },
-        )
-
-
-def _tuples(content: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
-    }
+        return unseal(text, place, remedy, lambda content: parse(cls, content))
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ walks through the same definitions with the worked example of the paper's figure
 
 import json
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from schemas.checked import Limits, parse
 from schemas.errors import DatasetError
 
 SCHEMA_VERSION = 3
@@ -82,8 +83,8 @@ class RowFormat:
     bits where the vocabulary and `ignore` (the type's largest value) fit, else 32.
     """
 
-    row_tokens: int
-    max_samples: int
+    row_tokens: Annotated[int, Limits(1, 2**20)]
+    max_samples: Annotated[int, Limits(1, 4096)]
     dtype: str
     objectives: tuple[str, ...]
 
@@ -140,18 +141,22 @@ class RowFormat:
 
     @classmethod
     def from_mapping(cls, mapping: dict[str, Any], place: str) -> Self:
-        """Inverse of `to_mapping`; `DatasetError` naming `place` for another schema version."""
-        if mapping.get("schema_version") != SCHEMA_VERSION:
+        """Inverse of `to_mapping`; `DatasetError` naming `place` for another schema version.
+
+        Raises `ValueError` for what is no row format.
+        """
+        version = mapping.get("schema_version") if isinstance(mapping, dict) else SCHEMA_VERSION
+        if version != SCHEMA_VERSION:
             raise DatasetError(
-                f"{place}: schema version {mapping.get('schema_version')!r}, this release reads "
+                f"{place}: schema version {version!r}, this release reads "
                 f"{SCHEMA_VERSION}; rebuild the data set or use the release that wrote it"
             )
-        return cls(
-            int(mapping["row_tokens"]),
-            int(mapping["max_samples"]),
-            str(mapping["dtype"]),
-            tuple(mapping["objectives"]),
-        )
+        return parse(cls, mapping)
+
+    def check(self) -> None:
+        """Raise `ValueError` for a type that no row has."""
+        if self.dtype not in ("uint16", "uint32"):
+            raise ValueError(f"dtype: expected uint16 or uint32, found {self.dtype!r:.60}")
 
 
 def row_format_of(recipe: dict[str, Any]) -> RowFormat:

@@ -4,7 +4,10 @@ Used for plan, records, manifest and what describes a run. The key `digest` hold
 canonical JSON of everything else.
 """
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +19,9 @@ from schemas.samples import SCHEMA_VERSION
 T = TypeVar("T")
 
 _DIGEST, _VERSION = "digest", "schema_version"
+NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV}
+"""What opening a file ends with where there is none of its name."""
+_TOO_LARGE = (OverflowError, RecursionError)
 
 
 def seal(content: Mapping[str, Any]) -> str:
@@ -46,7 +52,7 @@ def unseal(text: str, place: str, remedy: str, parse: Callable[[dict[str, Any]],
                 f"content); {remedy}"
             )
         return parse(content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, *_TOO_LARGE) as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(
@@ -61,6 +67,29 @@ def read_sealed(path: Path) -> str:
     Raises `DatasetError` when there is no such file.
     """
     try:
-        return path.read_bytes().decode("utf-8", "replace")
+        return read_regular(path).decode("utf-8", "replace")
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def read_regular(path: Path) -> bytes:
+    """Content of a regular file; a pipe or a device is not waited for.
+
+    Raises `FileNotFoundError` for anything else under the path, as for nothing.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in NO_FILE:
+            raise no_regular_file(path, str(error.strerror)) from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise no_regular_file(path)
+    with open(descriptor, "rb") as stream:
+        return stream.read()
+
+
+def no_regular_file(path: Path | str, why: str = "no regular file") -> FileNotFoundError:
+    """What is raised where a file was expected and something else, or nothing, was found."""
+    return FileNotFoundError(errno.ENOENT, why, str(path))

@@ -208,9 +208,10 @@ def test_changed_costs_a_few_microseconds(lines: list[str]) -> None:
 SCRIPT = """
 import sys, time
 from jobs.progress.build_progress import BuildProgress
+from jobs.signals import ending_signals
 from tests.build_states import state_of, item
 print("before", file=sys.stderr, flush=True)
-with BuildProgress() as progress:
+with ending_signals(), BuildProgress() as progress:
     progress.stage("Reading")
     time.sleep(0.4)
     state = state_of(done=3)
@@ -261,9 +262,9 @@ def run_on_terminal(end: str, number: signal.Signals | None = None) -> tuple[str
     [
         ("pass", None, 0),
         ("raise ValueError('x')", None, 1),
-        ("time.sleep(20)", signal.SIGINT, -signal.SIGINT),
-        ("time.sleep(20)", signal.SIGTERM, -signal.SIGTERM),
-        ("time.sleep(20)", signal.SIGHUP, -signal.SIGHUP),
+        ("time.sleep(20)", signal.SIGINT, 1),
+        ("time.sleep(20)", signal.SIGTERM, 1),
+        ("time.sleep(20)", signal.SIGHUP, 1),
     ],
     ids=["well", "error", "interrupted", "terminated", "hung up"],
 )

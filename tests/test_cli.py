@@ -1,5 +1,8 @@
 """The command: what a person types, what they see, and which exit status a script gets."""
 
+import errno
+import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -7,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobs.cli import main
+from pipeline.stores.local import LocalStore
 from schemas.objectives import MASK_TOKENS
 from tests.corpus import file_hashes, the_file
 from tests.datasets import flip
@@ -25,6 +29,8 @@ TRAIN = [
     "train.max_steps=4",
     "train.checkpoint_every_steps=2",
 ]
+
+BUILD = ["build", "--input", "/missing", "--output", "{tmp}/d"]
 
 
 class Ran:
@@ -145,6 +151,18 @@ def test_verify_names_the_file_with_a_flipped_bit(
         (["verify", "{tmp}"], "no manifest.json"),
         (["frobnicate"], "No such command 'frobnicate'"),
         (["build", "--workers", "0"], "Invalid value for '--workers'"),
+        ([*BUILD, "--executor", "serial", "--address", "a:1"], "--address is for --executor ray"),
+        ([*BUILD, "--executor", "processes", "--dashboard"], "--dashboard is for --executor ray"),
+        ([*BUILD, "--executor", "ray", "--address", "a:1", "--dashboard"], "a Ray of our own"),
+        ([*BUILD[:4], "memory://x"], "memory://x: is in the memory of one process"),
+        (["merge", "a", "b", "--output", "c", "build.passes=2"], "takes card.KEY=VALUE only"),
+        (["merge", "a", "b", "--output", "memory://x"], "memory://x: is in the memory"),
+        (["merge", "a", "b", "--output", "/dev/null"], "/dev/null: is a file; give a folder"),
+        (["verify", "{tmp}", "--share", "0.5"], "--input and --share are for --deep"),
+        (["verify", "{tmp}", "--input", "x"], "--input and --share are for --deep"),
+        (["verify", "{tmp}", "--deep", "--share", "nan"], "nan is not a number"),
+        (["verify", "{tmp}", "--deep", "--input", "{tmp}/"], "is the data set; give what it was"),
+        (["fill", "{tmp}", "A [MASK].", "--top-p", "nan"], "nan is not a number"),
     ],
 )
 def test_a_mistake_gives_one_message_status_2_and_nothing_half_written(
@@ -172,6 +190,130 @@ def test_mistakes_with_a_trained_run_have_status_2(run, trained: Path) -> None:
         failed = run(*arguments)
         assert failed.status == 2, arguments
         assert message in " ".join(failed.err.split())
+
+
+@pytest.mark.fault
+def test_a_growth_that_fails_leaves_the_finished_data_set_and_can_be_left_out(
+    run, trained: Path, corpus: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "data", tmp_path / "d")
+    line = {"id": "twice", "text": "A text that is long enough to be a document. " * 5}
+    (tmp_path / "twice.jsonl").write_text(f"{json.dumps(line)}\n" * 2)
+    (tmp_path / "empty.jsonl").touch()
+    command = ["build", "--output", tmp_path / "d", "--executor", "serial", *TINY]
+    manifest = (tmp_path / "d/manifest.json").read_bytes()
+    failed = run(*command, "--input", corpus, "--input", tmp_path / "twice.jsonl")
+    told = " ".join(failed.err.split())
+    assert failed.status == 2
+    assert "document id 'twice' occurs twice" in told
+    assert "leaving the input out of --input is enough: the data set stays as it was" in told
+    assert "delete" not in told
+    assert (tmp_path / "d/manifest.json").read_bytes() == manifest
+    again = run(*command, "--input", corpus)
+    assert again.status == 0, again.err
+    assert (tmp_path / "d/manifest.json").read_bytes() == manifest
+    ratio = "build.max_bad_ratio=0.5"
+    grown = run(*command, "--input", corpus, "--input", tmp_path / "empty.jsonl", ratio)
+    assert grown.status == 0, grown.err
+    counts = json.loads((tmp_path / "d/manifest.json").read_text())["counts"]
+    assert counts["bad.empty_file"] == 1
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    "name",
+    [
+        "plan.json",
+        "plan/????????????????.json",
+        "plan/slices-*.arrow",
+        "plan/inputs-*.arrow",
+        "tokenizer/tokenizer.model",
+        "tokenizer/description.json",
+        "splitter.json",
+    ],
+)
+def test_damage_of_plan_and_tools_is_mended_by_the_repair_that_the_message_names(
+    run, trained: Path, corpus: Path, tmp_path: Path, name: str
+) -> None:
+    data = tmp_path / "d"
+    shutil.copytree(trained / "data", data)
+    before = file_hashes(data)
+    path = the_file(data, name)
+    command = ["build", "--input", corpus, "--output", data, "--executor", "serial", *TINY]
+    remedy = "run `blankstream repair` on the data set"
+    for is_missing in (False, True):
+        if is_missing:
+            path.unlink()
+        else:
+            flip(path, path.stat().st_size // 2)
+        told = run(*command)
+        assert told.status in (1, 2)
+        assert is_missing or remedy in " ".join(told.err.split())
+        if name == "plan.json":
+            shown = run("status", data)
+            assert remedy in " ".join((shown.out + shown.err).split())
+        repaired = run("repair", data, "--input", corpus)
+        assert repaired.status == 0, repaired.err
+        assert "1 file written, 0 items built again" in repaired.out
+        assert {one: file_hashes(data)[one] for one in before} == before
+
+
+@pytest.mark.fault
+def test_a_finished_data_set_without_plan_is_damaged_and_says_so(
+    run, trained: Path, corpus: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "data", tmp_path / "d")
+    (tmp_path / "d/plan.json").unlink()
+    told = run("build", "--input", corpus, "--output", tmp_path / "d", *TINY)
+    assert told.status == 1
+    assert "plan.json: missing beside manifest.json; run" in " ".join(told.err.split())
+    shown = json.loads(run("status", tmp_path / "d", "--json").out)
+    problem = "plan.json is missing; run `blankstream repair` on the data set"
+    assert (shown["state"], shown["problem"]) == ("finished", problem)
+
+
+@pytest.mark.fault
+def test_nothing_is_made_inside_a_data_set(run, trained: Path, corpus: Path) -> None:
+    data = trained / "data"
+    before = file_hashes(data)
+    for command in (["build", "--input", corpus], ["build", "--dry-run", "--input", corpus]):
+        told = run(*command, "--output", data / "sub", *TINY)
+        assert told.status == 2
+        assert f"is inside the data set {data}" in "".join(told.err.split("\n"))
+    told = run("merge", data, data, "--output", data / "sub")
+    assert told.status == 2
+    assert f"is inside the data set {data}" in "".join(told.err.split("\n"))
+    assert file_hashes(data) == before
+
+
+@pytest.mark.fault
+def test_a_full_disk_is_explained_by_repair_and_merge(
+    run, trained: Path, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    shutil.copytree(trained / "data", tmp_path / "d")
+    other = tmp_path / "other.jsonl"
+    text = "Another text, a short one but long enough to be read. " * 30
+    lines = [json.dumps({"id": f"other{number}", "text": text}) for number in range(12)]
+    other.write_text("\n".join(lines))
+    same = f"build.tokenizer.path={tmp_path}/d/tokenizer"
+    tools = [same, f"build.splitter={tmp_path}/d/splitter.json"]
+    command = ["build", "--executor", "serial", *TINY, *tools]
+    for text, place in ((corpus, "a"), (other, "b")):
+        built = run(*command, "--input", text, "--output", tmp_path / place)
+        assert built.status == 0, built.err
+    (tmp_path / "d/plan.json").unlink()
+    monkeypatch.setattr(LocalStore, "replace", full)
+    for arguments in (
+        ["repair", tmp_path / "d"],
+        ["merge", tmp_path / "a", tmp_path / "b", "--output", tmp_path / "c"],
+    ):
+        told = run(*arguments)
+        assert told.status == 1
+        assert "cannot be written (No space left on device)" in " ".join(told.err.split())
+        assert "free space on that disk" in " ".join(told.err.split())
 
 
 def test_print_config_shows_the_result_and_writes_nothing(run) -> None:

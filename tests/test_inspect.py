@@ -1,9 +1,9 @@
 """Inspection: what a person sees of a row is what the model reads, from the bytes on disk on."""
 
+import json
 import re
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,11 @@ from jobs.sample_view import SampleView, view_sample
 from pipeline.assemble import Rules
 from pipeline.objectives import OBJECTIVES
 from pipeline.packing import decode_row, empty_rows, encode_sample
-from schemas.build_config import ObjectiveConfig
+from pipeline.tokens import load_tokenizer, save_tokenizer
+from schemas.build_config import ObjectiveConfig, TokenizerConfig
 from schemas.objectives import IGNORE_INDEX
 from schemas.samples import RowFormat, Sample
-from tests.datasets import reseal
+from tests.datasets import flip, reseal
 from tests.strategies import SPECIAL, VOCAB_SIZE
 from tests.views import EVERY_KIND, ORIGIN, WORDS, Words, every_kind, printed, row_of, view_of
 
@@ -152,23 +153,52 @@ def test_what_cannot_be_shown_or_written_ends_with_status_2(
     assert (sorted(built.rglob("*")), len(list(tmp_path.iterdir()))) == (before, 1)
 
 
-def other_recipe(data: Path) -> None:
-    reseal(data / "plan.json", recipe={"build": {}})
-
-
-def no_plan(data: Path) -> None:
-    (data / "plan.json").unlink()
+def plans_of(data: Path) -> list[Path]:
+    return [data / "plan.json", *data.glob("plan/*.json")]
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [(other_recipe, "the recipe has the digest"), (no_plan, "plan.json: cannot be read")],
-)
-def test_a_data_set_whose_files_do_not_belong_together_is_refused(
-    run, built: Path, tmp_path: Path, damage: Callable[[Path], None], message: str
+def test_the_plan_that_the_manifest_names_is_enough_wherever_it_is(
+    run, built: Path, tmp_path: Path
 ) -> None:
+    shown = run(built)
+    shutil.copytree(built, tmp_path / built.name)
+    data = tmp_path / built.name
+    reseal(data / "plan.json", recipe={"build": {}})
+    assert run(data) == shown
+    (data / "plan.json").unlink()
+    assert run(data) == shown
+    (kept,) = data.glob("plan/*.json")
+    kept.rename(data / "plan.json")
+    assert run(data) == shown
+
+
+@pytest.mark.fault
+def test_a_data_set_without_any_plan_is_damaged(run, built: Path, tmp_path: Path) -> None:
     shutil.copytree(built, tmp_path / "d")
-    damage(tmp_path / "d")
-    status, _, err = run(tmp_path / "d")
-    assert (status, message in err) == (2, True)
+    for path in plans_of(tmp_path / "d"):
+        flip(path, path.stat().st_size // 2)
+    status, out, err = run(tmp_path / "d")
+    assert (status, out) == (1, "")
+    assert (
+        "no copy of the plan that the manifest names can be read; run `blankstream repair`" in err
+    )
+
+
+@pytest.mark.fault
+def test_a_tokenizer_of_another_data_set_is_refused(run, built: Path, tmp_path: Path) -> None:
+    shutil.copytree(built, tmp_path / "d")
+    described = json.loads((tmp_path / "d/tokenizer/description.json").read_text())
+    config = TokenizerConfig(layout=described["layout"], sentinels=9)
+    other = load_tokenizer(tmp_path / "d/tokenizer", config)
+    save_tokenizer(other, tmp_path / "d/tokenizer", {})
+    _, _, err = run(tmp_path / "d")
+    assert "the tokenizer has the digest" in err
+    assert "run `blankstream repair` on the data set" in err
+
+
+def test_a_url_is_shown_only_where_it_is_a_folder(run, built: Path) -> None:
+    assert run(f"file://{built}") == run(built)
+    status, _, err = run("s3://sets/d")
+    assert status == 2
+    assert "s3://sets/d: inspect reads a data set on a disk; copy it there, or mount" in err

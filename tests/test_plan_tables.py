@@ -51,7 +51,11 @@ def test_a_plan_only_appends_when_it_grows(tmp_path: Path) -> None:
 
 
 def test_a_plan_that_does_not_grow_keeps_its_bytes(tmp_path: Path) -> None:
-    plan = plan_of(LocalStore(tmp_path), "ab", 2)
+    tokenizer = {"vocab_size": 500, "model_sha256": "ab"}
+    sizes = {"row_tokens": 64, "max_samples": 4}
+    build = {**sizes, "shard_format": "arrow", "objective": {"blank": {"kind": "blank"}}}
+    recipe = {"build": build, "tokenizer": tokenizer, "splitter_sha256": "cd"}
+    plan = plan_of(LocalStore(tmp_path), "ab", 2, Plan(recipe))
     assert plan.grow(None, 2).to_json() == plan.to_json()
     assert Plan.from_json(plan.to_json(), "x") == plan
 
@@ -115,8 +119,10 @@ def test_a_damaged_or_missing_table_is_named(tmp_path: Path) -> None:
     plan = plan_of(store, "abc", 1)
     (path,) = tmp_path.glob("plan/slices-*.arrow")
     flip(path, path.stat().st_size // 2)
-    with pytest.raises(CorruptDataError, match=r"plan/slices-.*is damaged.*restore"):
+    with pytest.raises(
+        CorruptDataError, match=r"plan/slices-.*is damaged.*run `blankstream repair`"
+    ):
         items_of(store, plan)
     path.unlink()
-    with pytest.raises(DatasetError, match=r"plan/slices-.*: missing; restore the file"):
+    with pytest.raises(DatasetError, match=r"plan/slices-.*: missing; run `blankstream repair`"):
         items_of(store, plan)

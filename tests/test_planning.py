@@ -67,10 +67,14 @@ def test_inputs_are_cut_into_numbered_slices(tmp_path: Path) -> None:
         assert (parts[0].start, parts[-1].stop) == (0, len(lines))
 
 
-def test_inputs_that_are_all_empty_are_refused(tmp_path: Path) -> None:
+def test_empty_files_grow_a_data_set_but_begin_none(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").touch()
-    with pytest.raises(InputError, match="all 1 inputs are empty files"):
-        cut_inputs(LocalStore(tmp_path / "d"), {"a.jsonl": tmp_path / "a.jsonl"}, BuildConfig(), 0)
+    store, files = LocalStore(tmp_path / "d"), {"a.jsonl": tmp_path / "a.jsonl"}
+    with pytest.raises(InputError, match="no input holds anything, empty files given: 1; check"):
+        cut_inputs(store, files, BuildConfig(), 0)
+    new = cut_inputs(store, files, BuildConfig(), 3)
+    assert new is not None
+    assert new.count == 1
 
 
 def test_a_recipe_names_the_libraries_that_decide_its_bytes_and_no_others() -> None:

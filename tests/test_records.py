@@ -15,7 +15,7 @@ from tests.fake_work import item, items
 
 ITEM = item(7)
 LEFT_OUT = Exclusion("d", "x.jsonl", 3, 5, "killed_worker", "its worker process died")
-DOCUMENTS = StoredFile("documents/x.arrow", FileHashes(1, "2", (0, 1), (3,)))
+DOCUMENTS = StoredFile("documents/x.arrow", FileHashes(1, "2" * 64, (0, 1), (3,)))
 RECORD = ItemRecord(
     item=ITEM.id,
     slice=7,

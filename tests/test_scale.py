@@ -32,8 +32,8 @@ from schemas.plan import Slice, SourceRange, WorkItem, work_item
 from schemas.record import ItemRecord
 
 FULL = bool(os.environ.get("BLANKSTREAM_FULL"))
-FEW, MANY = 240, 640
-"""Items, when what comes in hundreds and thousands comes in twenty-fives."""
+FEW, MANY = 256, 768
+"""Items, in multiples of what is driven at once (64) and of the small batches of the test."""
 
 
 @pytest.fixture(scope="module")
@@ -124,16 +124,15 @@ def test_an_item_more_costs_no_memory_though_every_text_occurs_twice(
 ) -> None:
     monkeypatch.setattr(scale, "built_record", lambda _: built)
     for module in (names, records, fake_records):
-        monkeypatch.setattr(module, "SLICES_PER_FOLDER", 25)
+        monkeypatch.setattr(module, "SLICES_PER_FOLDER", 32)
     for module in (table, survey_module):
-        monkeypatch.setattr(module, "BLOCK_SHARDS", 25)
-    monkeypatch.setattr(survey_module, "_AT_ONCE", 25)
+        monkeypatch.setattr(module, "BLOCK_SHARDS", 32)
+    monkeypatch.setattr(survey_module, "_AT_ONCE", 32)
     monkeypatch.setattr(survey_module, "HashSpill", partial(HashSpill, 2000))
-    monkeypatch.setattr(plan_tables, "_BATCH_LINES", 25)
-    _, few, many = map(stage_bytes, (FEW // 4, FEW, MANY))
+    monkeypatch.setattr(plan_tables, "_BATCH_LINES", 32)
+    few, many = stage_bytes(FEW), stage_bytes(MANY)
     costs = {stage: (many[stage] - few[stage]) / (MANY - FEW) for stage in few}
     assert len(costs) == 9
-    print(costs)
     assert max(costs.values()) < 48, costs
 
 

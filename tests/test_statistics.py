@@ -24,6 +24,7 @@ from pipeline.objectives import OBJECTIVES as TABLE
 from pipeline.objectives import corrupt
 from pipeline.window_batch import WindowBatch
 from schemas.build_config import BuildConfig, ObjectiveConfig
+from schemas.checked import parse
 from schemas.errors import DatasetError
 from schemas.names import MANIFEST_NAME
 from schemas.objectives import IGNORE_INDEX
@@ -101,7 +102,7 @@ def test_sums_over_items_are_those_of_one_big_item(
 def test_a_record_keeps_the_statistics(objective: ObjectiveConfig) -> None:
     found, _ = collected(random_batch(40), objective)
     text = json.dumps(asdict(found))
-    assert ObjectiveStatistics.from_mapping(json.loads(text)) == found
+    assert parse(ObjectiveStatistics, json.loads(text)) == found
 
 
 def test_length_bins_reach_beyond_the_longest_window() -> None:

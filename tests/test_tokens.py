@@ -276,6 +276,9 @@ def test_a_stored_tokenizer_that_was_changed_is_refused(
     file.write_bytes(content + b"\n")
     with pytest.raises(DatasetError, match=rf"{file.name}: SHA-256 .*expected"):
         open_tokenizer(tmp_path)
+    file.unlink()
+    with pytest.raises(DatasetError, match=rf"{file.name}: cannot be read .*blankstream repair"):
+        open_tokenizer(tmp_path)
     file.write_bytes(content)
     path = tmp_path / DESCRIPTION_NAME
     described = json.loads(path.read_text())
@@ -290,7 +293,9 @@ def test_a_stored_tokenizer_that_was_changed_is_refused(
 def test_a_description_that_cannot_be_read_is_refused(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / DESCRIPTION_NAME).write_text(content)
-    with pytest.raises(DatasetError, match=r"description\.json: cannot be read .*restore"):
+    with pytest.raises(
+        DatasetError, match=r"description\.json: cannot be read .*run `blankstream repair`"
+    ):
         open_tokenizer(tmp_path)
 
 

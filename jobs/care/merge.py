@@ -14,6 +14,7 @@ from pathlib import Path
 from jobs.build_place import check_place
 from jobs.care.mend_whole import ANY_RATIO
 from jobs.care.remake import stored_config
+from jobs.disk_errors import disk_error
 from jobs.pages.build_pages import write_pages
 from jobs.plan_build import read_plan
 from pipeline.care.joined_plan import joined_plan
@@ -49,15 +50,23 @@ def merge_datasets(
 
     The same data sets in the same order give the same bytes. Raises `DatasetError`, before anything
     is written, for data sets of other recipes or other numbers of passes, for an input that two of
-    them have, and where `output` holds something else; `CorruptDataError` for a damaged file;
-    `InputError`, at the end, for a document id that two of them have.
+    them have, and where `output` cannot be a data set or holds something else; `CorruptDataError`
+    for a damaged file; `InputError`, at the end, for a document id that two of them have.
     """
     if len(datasets) < 2:
         raise UserError("merge needs two data sets or more")
+    target = open_store(output)
+    check_place(target)
     sources = [_source(place) for place in datasets]
     _check_alike(sources)
     _check_apart(sources)
-    target = open_store(output)
+    try:
+        return _merged(sources, target, advance, card)
+    except OSError as error:
+        raise disk_error(target.place, error) from error
+
+
+def _merged(sources: list[Whole], target: Store, advance: Advance, card: CardInfo) -> Manifest:
     with tempfile.TemporaryDirectory(prefix="blankstream-") as name:
         scratch = LocalStore(Path(name))
         plan = joined_plan([(one.store, one.plan) for one in sources], scratch)
@@ -122,9 +131,7 @@ def _shared(names: list[str], what: str) -> DatasetError:
 def _begin(target: Store, plan: Plan, scratch: Store, first: Store) -> None:
     """Write tools and plan, unless `target` has this very plan."""
     begun = read_plan(target)
-    if begun is None:
-        check_place(target)
-    elif begun != plan:
+    if begun not in (None, plan):
         raise DatasetError(
             f"{target.place}: holds another data set, or a merge of others; give a new or empty "
             "folder as --output"

@@ -14,11 +14,12 @@ from jobs.care.inspection import Inspection, VerifyRequest, find_sources, inspec
 from jobs.care.mend_whole import mend_whole
 from jobs.care.remake import Contents, Files, remade_tables, remade_tools
 from jobs.care.verify_items import absolute
+from jobs.disk_errors import disk_error
 from jobs.executors.choice import open_executor
 from pipeline.build import BuildContext
 from pipeline.care.item_check import CheckContext, check_item
 from pipeline.care.mend_item import mend_item, read_or_none
-from pipeline.care.whole import read_whole
+from pipeline.care.whole import Whole, read_whole
 from pipeline.care.whole_files import check_older, check_plan_tables, check_table, check_tools
 from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore
@@ -63,6 +64,16 @@ def repair_dataset(request: RepairRequest, advance: Callable[[int], None]) -> Re
     files = absolute(find_sources(store, request.inputs))
     whole = read_whole(store, needs_manifest=False)
     checked = VerifyRequest(request.dataset, executor=request.executor, workers=request.workers)
+    try:
+        return _repaired(whole, checked, files, advance)
+    except OSError as error:
+        raise disk_error(store.place, error) from error
+
+
+def _repaired(
+    whole: Whole, checked: VerifyRequest, files: Files, advance: Callable[[int], None]
+) -> Repaired:
+    store = whole.store
     with tempfile.TemporaryDirectory(prefix="blankstream-") as name:
         mended = OverlayStore(store, LocalStore(Path(name)))
         made = {} if check_plan_tables(whole) else remade_tables(whole, files)

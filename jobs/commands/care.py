@@ -3,10 +3,11 @@
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from jobs.console import note, say
-from jobs.options import local_executor_options, resolve, split_arguments
-from schemas.errors import CorruptDataError
+from jobs.options import Finite, counted, local_executor_options, resolve, split_arguments
+from schemas.errors import ConfigError, CorruptDataError, UserError
 
 _inputs = click.option(
     "--input", "inputs", multiple=True, metavar="PATH", help="What was built; repeatable."
@@ -19,7 +20,7 @@ _inputs = click.option(
 @_inputs
 @click.option(
     "--share",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     default=0.05,
     show_default=True,
     help="Part of the items that --deep derives again from --input, at least one.",
@@ -31,6 +32,7 @@ def verify(dataset: str, executor: str | None, **options: Any) -> None:
     from jobs.care.verify import verify_dataset
     from jobs.progress.build_progress import bytes_bar
 
+    _check_deep(dataset, options["is_deep"], options["inputs"])
     request = VerifyRequest(dataset, executor=executor or "", **options)
     with bytes_bar("Verifying") as advance:
         found = verify_dataset(request, advance)
@@ -40,11 +42,20 @@ def verify(dataset: str, executor: str | None, **options: Any) -> None:
         note(one)
     if found.problems:
         raise CorruptDataError(f"{dataset}: damaged, {len(found.problems)} listed above")
-    deep = f", {found.samples:,} samples lawful, {found.rederived} items derived again"
+    deep = f", {found.samples:,} samples lawful, {counted(found.rederived, 'item')} derived again"
     say(
-        f"{dataset}: {found.shards} shards, {found.rows:,} rows, {found.bytes:,} bytes"
+        f"{dataset}: {counted(found.shards, 'shard')}, {found.rows:,} rows, {found.bytes:,} bytes"
         f"{deep if request.is_deep else ''}, all intact"
     )
+
+
+def _check_deep(dataset: str, is_deep: bool, inputs: tuple[str, ...]) -> None:
+    """Refuse options that would be without effect, and the data set as its own source."""
+    share = click.get_current_context().get_parameter_source("share")
+    if not is_deep and (inputs or share is ParameterSource.COMMANDLINE):
+        raise click.UsageError("--input and --share are for --deep; add it, or leave them out")
+    if any(place.rstrip("/") == dataset.rstrip("/") for place in inputs):
+        raise UserError(f"{dataset}: is the data set; give what it was built of as --input")
 
 
 @click.command()
@@ -68,7 +79,8 @@ def repair(dataset: str, inputs: tuple[str, ...], executor: str | None, workers:
         return
     for name in done.files:
         say(f"written: {name}")
-    say(f"{dataset}: {len(done.files)} files written, {done.items} items built again")
+    files, items = counted(len(done.files), "file"), counted(done.items, "item")
+    say(f"{dataset}: {files} written, {items} built again")
 
 
 @click.command()
@@ -79,6 +91,8 @@ def merge(arguments: tuple[str, ...], output: str | None) -> None:
     settings, datasets = split_arguments(arguments)
     if len(datasets) < 2 or not output:
         raise click.UsageError("merge needs two DATASETs or more and --output DATASET")
+    if other := [text for text in settings if not text.startswith("card.")]:
+        raise ConfigError(f"{other[0]}: merge builds nothing; it takes card.KEY=VALUE only")
     from jobs.care.merge import merge_datasets
     from jobs.progress.build_progress import bytes_bar
     from jobs.summary import build_summary

@@ -41,11 +41,13 @@ def build(
     from jobs.progress.build_progress import BuildProgress
     from jobs.summary import build_summary
 
+    executor = executor or default_executor()
+    _check_ray_options(executor, **where)
     request = BuildRequest(
         config.build,
         inputs + more_inputs,
         output,
-        executor or default_executor(),
+        executor,
         card=config.card,
         **where,
     )
@@ -55,6 +57,17 @@ def build(
             return
         manifest = build_dataset(request, progress)
     say(build_summary(output, manifest))
+
+
+def _check_ray_options(executor: str, address: str, dashboard: bool, **_: Any) -> None:
+    """Refuse options that would be without effect."""
+    if executor != "ray" and (address or dashboard):
+        name = "--address" if address else "--dashboard"
+        raise click.UsageError(f"{name} is for --executor ray, not {executor}; leave it out")
+    if address and dashboard:
+        raise click.UsageError(
+            "--dashboard is for a Ray of our own; that of the cluster at --address is its own"
+        )
 
 
 @click.command()

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from jobs.console import say
-from jobs.options import configured, resolve
+from jobs.options import Finite, configured, resolve
 from schemas.errors import ConfigError
 
 
@@ -64,13 +64,13 @@ def parse_weight(text: str) -> tuple[Path | str, float]:
 @click.argument("text")
 @click.option(
     "--temperature",
-    type=click.FloatRange(0),
+    type=Finite(0),
     default=0.0,
     show_default=True,
     help="0 takes the most likely token; above, tokens are sampled.",
 )
 @click.option("--top-k", type=click.IntRange(0), default=0, help="Sample among so many; 0: all.")
-@click.option("--top-p", type=click.FloatRange(0, 1), default=1.0, help="Nucleus sampling.")
+@click.option("--top-p", type=Finite(0, 1), default=1.0, help="Nucleus sampling.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
 @click.option(
     "--max-new-tokens",

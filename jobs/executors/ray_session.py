@@ -8,11 +8,12 @@ import secrets
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from jobs.executors.ray_processes import folder_of_ray, temporary_files_in
+from jobs.signals import handle_again, interruption, is_handling
 from schemas.errors import UserError
 
 _REACH_SECONDS = 10.0
@@ -20,11 +21,10 @@ _ANSWER_SECONDS = 20.0
 _MAX_REASON_CHARACTERS = 300
 _OBJECT_STORE_BYTES = 100 * 2**20
 """Ray stores what all tasks share, once; results are a few hundred bytes."""
-_MAX_TEMPORARY_CHARACTERS = 30
-"""A socket's path ends at 107 characters, of which Ray takes about seventy."""
 
 _QUIET = {
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^(A worker died or was killed|Raylet is terminated)",
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # which takes SIGTERM too, and prints its stack
 }
 """What Ray would print in the middle of a progress bar; the driver counts these deaths itself."""
 
@@ -43,41 +43,27 @@ def own_ray(workers: int, dashboard: bool, notes: list[str]) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    parent = tempfile.gettempdir()
-    short = parent if len(parent) <= _MAX_TEMPORARY_CHARACTERS else "/tmp"  # noqa: S108
-    with tempfile.TemporaryDirectory(prefix="bs-", dir=short, ignore_cleanup_errors=True) as folder:
-        with _temporary_files_in(folder):
-            started = ray.init(
-                "local",
-                num_cpus=workers,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                include_dashboard=dashboard,
-                dashboard_host="127.0.0.1",
-                log_to_driver=False,
-                logging_level="ERROR",
-                _node_ip_address="127.0.0.1",
-                _temp_dir=folder,
-            )
-        if dashboard:
-            notes.append(_dashboard_note(started.dashboard_url))
+    with folder_of_ray() as folder:
         try:
+            with temporary_files_in(folder), _signals_are_ours(ray):
+                started = ray.init(
+                    "local",
+                    num_cpus=workers,
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                    include_dashboard=dashboard,
+                    dashboard_host="127.0.0.1",
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    _node_ip_address="127.0.0.1",
+                    _temp_dir=folder,
+                )
+            if dashboard:
+                notes.append(_dashboard_note(started.dashboard_url))
             yield ray
+        except KeyboardInterrupt as error:
+            raise interruption(error) from None
         finally:
             ray.shutdown()
-
-
-@contextmanager
-def _temporary_files_in(folder: str) -> Iterator[None]:
-    """For processes started meanwhile, which are killed in the end and clear nothing up."""
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = folder
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = before
 
 
 @contextmanager
@@ -93,13 +79,32 @@ def cluster_ray(address: str) -> Iterator[Any]:
         return
     _check_reachable(address)
     try:
-        ray.init(address, log_to_driver=False, logging_level="ERROR")
+        with _signals_are_ours(ray):
+            ray.init(address, log_to_driver=False, logging_level="ERROR")
     except (OSError, RuntimeError, ValueError, SystemExit, ray.exceptions.RayError) as error:
         raise _no_cluster(address, f"{type(error).__name__}: {error}") from error
     try:
         yield ray
+    except KeyboardInterrupt as error:
+        raise interruption(error) from None
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _signals_are_ours(ray: Any) -> Iterator[None]:
+    """Keep the handlers of `jobs/signals.py`; in between, Ray's would lose the signal."""
+    utils = ray._private.utils
+    theirs = getattr(utils, "set_sigterm_handler", None)
+    if not is_handling() or theirs is None:
+        yield
+        return
+    utils.set_sigterm_handler = lambda handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = theirs
+        handle_again()
 
 
 def import_ray(environment: dict[str, str]) -> Any:

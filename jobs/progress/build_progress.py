@@ -3,14 +3,10 @@
 Stands between `build_dataset` and the console; `build_screen.py` draws, `build_speed.py` reckons.
 """
 
-import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Self
 
 from rich.console import RenderableType
@@ -28,14 +24,13 @@ from jobs.visible import visible
 _REDRAWS_PER_SECOND = 4
 _LINE_EVERY_SECONDS, _LATER_EVERY_SECONDS = 5.0, 30.0
 _LATER_SECONDS = 300.0
-_SHOW_CURSOR = b"\x1b[?25h"
 
 
 class BuildProgress:
     """A `BuildWatcher` for people; a context manager around one build.
 
-    The terminal is as it was before when the context ends, also for an error, Ctrl-C or a signal
-    that ends the process, `SIGKILL` excepted.
+    The terminal is as it was before when the context ends, also for an error or a signal that
+    `jobs/signals.py` makes one.
     """
 
     def __init__(self) -> None:
@@ -45,7 +40,6 @@ class BuildProgress:
         self._speed: BuildSpeed | None = None
         self._next_line = 0.0
         self._drawn: tuple[float, RenderableType] = (0.0, "")
-        self._handled: list[signal.Signals] = []
         self._live = Live(
             get_renderable=self._frame,
             console=PROGRESS,
@@ -56,15 +50,12 @@ class BuildProgress:
 
     def __enter__(self) -> Self:
         if self._draws:
-            self._handle_signals()
             self._live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._draws:
             self._live.stop()
-            for number in self._handled:
-                signal.signal(number, signal.SIG_DFL)
         self._end()
 
     def stage(self, text: str) -> None:
@@ -113,21 +104,6 @@ class BuildProgress:
             picture = BuildScreen(state, speed, now)
             self._drawn = now, picture
         return picture
-
-    def _handle_signals(self) -> None:
-        """Let a signal that would end the process without a word show the cursor first."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is signal.SIG_DFL:
-                signal.signal(number, _end_by_signal)
-                self._handled.append(number)
-
-
-def _end_by_signal(number: int, frame: FrameType | None) -> None:
-    os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _SHOW_CURSOR + b"\r\n")
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)
 
 
 @contextmanager

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pipeline.stores.store import Store
+from pipeline.table import REBUILD_REMEDY
 from schemas.errors import DatasetError
 from schemas.manifest import SPLITS
 from schemas.names import MANIFEST_NAME, PLAN_NAME
+from schemas.plan import PLAN_REMEDY
 from schemas.sealed import unseal
 
 T = TypeVar("T")
@@ -56,7 +58,7 @@ def _read(store: Store, name: str, parse: Callable[[dict[str, Any], str], T]) ->
     except OSError as error:
         raise DatasetError(f"{store.where(name)}: cannot be read ({error.strerror})") from error
     digest = hashlib.sha256(text.encode()).hexdigest()
-    remedy = "restore the file from a copy, or build into another folder"
+    remedy = PLAN_REMEDY if name == PLAN_NAME else REBUILD_REMEDY
     return unseal(text, store.where(name), remedy, lambda content: parse(content, digest))
 
 

@@ -29,6 +29,7 @@ State = Literal["running", "silent", "stopped", "finished"]
 
 _LATE_SECONDS, _LATE_WRITES = 20.0, 4.0
 _SHOWN_WORKERS = 12
+_NO_PLAN = f"{PLAN_NAME} is missing; run `blankstream repair` on the data set"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class DatasetStatus:
     `state` is `running`; `silent`, when a driver was not heard of in time though its process is
     there; `stopped`, when there is something to build and nobody does; or `finished`. `done` of
     `total` items have a record; `finished` is None before the first manifest, `driver` where there
-    is no status file that can be read. `age_seconds` is since the driver wrote it.
+    is no status file that can be read. `age_seconds` is since the driver wrote it. `problem` says
+    what is damaged, and what to do.
     """
 
     place: str
@@ -49,6 +51,7 @@ class DatasetStatus:
     finished: FinishedFacts | None
     driver: BuildStatus | None = field(default=None)
     age_seconds: float = 0.0
+    problem: str = ""
 
     def to_json(self) -> str:
         """For programs; keys stay as they are, more may come."""
@@ -76,9 +79,8 @@ def read_status(store: Store, count_records: Callable[[], tuple[int, int]]) -> D
     if state == "stopped" and finished is not None and done == total:
         is_whole = plan is None or finished.plan_digest == plan_digest
         state = "finished" if is_whole else "stopped"
-    return DatasetStatus(
-        store.place, state, done, total, generations, finished, driver, round(age, 1)
-    )
+    facts = (store.place, state, done, total, generations, finished, driver, round(age, 1))
+    return DatasetStatus(*facts, problem=_NO_PLAN if finished and plan is None else "")
 
 
 def _read_driver(store: Store) -> BuildStatus | None:
@@ -107,6 +109,8 @@ def _state(driver: BuildStatus | None, age: float) -> State:
 def render_status(status: DatasetStatus) -> str:
     """Lines for people."""
     lines = [f"{status.place}: {_headline(status)}"]
+    if status.problem:
+        lines.append(f"  damaged: {status.problem}")
     if status.total:
         share = status.done / status.total
         lines.append(

@@ -3,6 +3,7 @@
 Where a check and a repair begin. `whole_files.py` looks at the larger files that these lead to.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from schemas.manifest import Manifest, StoredFile
 from schemas.names import MANIFEST_NAME, PLAN_NAME, manifest_name, plan_name
 from schemas.plan import Plan
 from schemas.samples import row_format_of
+
+_MOST_LOST = 100
+"""So many manifests that are gone are told one by one."""
 
 
 @dataclass
@@ -153,10 +157,20 @@ def _check_recipe(whole: Whole, manifest: Manifest) -> None:
         whole.damage.add(MANIFEST_NAME, f"does not agree with the plan, {line}")
 
 
+def _expected(whole: Whole, num_kept: int) -> Iterator[str]:
+    """Names of the manifests of every version; where a manifest claims more versions than there
+    can have been, of the first ones and of its own."""
+    most = num_kept + _MOST_LOST
+    if whole.version > most:
+        whole.damage.add(MANIFEST_NAME, f"is of version {whole.version}, found {num_kept} versions")
+    yield from map(manifest_name, range(min(whole.version, most)))
+    yield manifest_name(whole.version)
+
+
 def _check_versions(whole: Whole, versions: list[str]) -> None:
     """The manifest of this version is kept twice; those before it are there and sealed."""
     own, store, damage = manifest_name(whole.version), whole.store, whole.damage
-    for name in sorted({*versions, *map(manifest_name, range(whole.version + 1))}):
+    for name in sorted({*versions, *_expected(whole, len(versions))}):
         kept = damage.read_sealed(name, Manifest.from_json)
         if name < own:
             whole.older[name] = kept

@@ -7,6 +7,7 @@ to one region (schemas/manifest.py, `FileHashes`).
 import errno
 import mmap
 import os
+import stat
 from pathlib import Path
 
 import pyarrow as pa
@@ -92,9 +93,11 @@ class VerifiedFile:
 
     def _open(self) -> bool:
         self.close()
-        descriptor = os.open(self.path, os.O_RDONLY)
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
         try:
             status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise self.corrupt("no regular file")
             if status.st_size != self.hashes.bytes:
                 raise self.corrupt(
                     f"{status.st_size} bytes long, expected {self.hashes.bytes}",

@@ -3,8 +3,8 @@
 One of the two kinds of `Store`. What is written is on the disk when the call returns.
 """
 
-import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from pipeline.stores.names import checked_name, is_temporary
 from pipeline.stores.store import Draft
 from schemas.leftovers import remove_leftovers
+from schemas.sealed import NO_FILE, no_regular_file, read_regular
 from schemas.storage import HeldFile, commit_bytes, create_bytes, flush
 
 
@@ -34,13 +35,15 @@ class LocalStore:
         return str(self._path(name))
 
     def read(self, name: str) -> bytes:
-        """Content of a file; `FileNotFoundError` when there is none."""
-        return self._path(name).read_bytes()
+        """Content of a file; `FileNotFoundError` when there is none, or no regular one."""
+        return read_regular(self._path(name))
 
     def size(self, name: str) -> int | None:
         """Bytes of a file; None when there is none."""
-        path = self._path(name)
-        return path.stat().st_size if path.is_file() else None
+        status: os.stat_result | None = None
+        with _none_there():
+            status = self._path(name).stat()
+        return status.st_size if status and stat.S_ISREG(status.st_mode) else None
 
     def files(self, folder: str) -> dict[str, int]:
         """Bytes by name of the files directly in `folder`, sorted, temporary ones left out.
@@ -52,7 +55,7 @@ class LocalStore:
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
             for entry in entries:
                 # One that goes meanwhile is none.
-                with suppress(FileNotFoundError):
+                with _none_there():
                     if entry.is_file() and not is_temporary(entry.name):
                         name = f"{folder}/{entry.name}" if folder else entry.name
                         found[name] = entry.stat().st_size
@@ -64,7 +67,7 @@ class LocalStore:
             sizes = {}
             for name in names:
                 path = Path(folder, name)
-                with suppress(FileNotFoundError):
+                with _none_there():
                     sizes[path.relative_to(self.folder).as_posix()] = path.stat().st_size
             yield from sizes.items()
 
@@ -85,10 +88,9 @@ class LocalStore:
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         """The file itself; `FileNotFoundError` when there is none."""
-        path = self._path(name)
-        if not path.is_file():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        yield path
+        if self.size(name) is None:
+            raise no_regular_file(self._path(name))
+        yield self._path(name)
 
     def remove(self, name: str) -> None:
         """Delete a file; nothing happens when there is none."""
@@ -103,6 +105,16 @@ class LocalStore:
 
     def _path(self, name: str) -> Path:
         return self.folder / checked_name(self.place, name)
+
+
+@contextmanager
+def _none_there() -> Iterator[None]:
+    """Go on behind the block where a path leads to nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
 
 
 class _LocalDraft:

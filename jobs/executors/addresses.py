@@ -1,0 +1,22 @@
+"""Whether the cluster that a build is to run on answers, asked before anything is read.
+
+Stands beside `choice.py`, where the connection itself is made when there are items to build.
+"""
+
+import os
+
+from jobs.executors.choice import ADDRESS_VARIABLE
+from jobs.executors.ray_session import _check_reachable, import_ray
+
+
+def check_address(executor: str, address: str) -> None:
+    """Raise `UserError` unless the Ray cluster that is meant answers.
+
+    `address` is that of --address; where it is empty, RAY_ADDRESS counts. Nothing is asked for
+    another executor, for a Ray of our own, and in a process that is connected already.
+    """
+    meant = address or os.environ.get(ADDRESS_VARIABLE, "")
+    if executor != "ray" or not meant or meant == "local":
+        return
+    if not import_ray({}).is_initialized():
+        _check_reachable(meant)
