@@ -273,6 +273,18 @@ def test_a_finished_data_set_without_plan_is_damaged_and_says_so(
 
 
 @pytest.mark.fault
+def test_a_data_set_whose_tokenizer_is_gone_is_repaired(
+    run, trained: Path, corpus: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained / "data", tmp_path / "d")
+    shutil.rmtree(tmp_path / "d/tokenizer")
+    told = run("build", "--input", corpus, "--output", tmp_path / "d", *TINY)
+    assert "d/tokenizer: missing; run `blankstream repair`" in " ".join(told.err.split())
+    assert run("repair", tmp_path / "d", "--input", corpus).status == 0
+    assert "all intact" in run("verify", tmp_path / "d").out
+
+
+@pytest.mark.fault
 def test_nothing_is_made_inside_a_data_set(run, trained: Path, corpus: Path) -> None:
     data = trained / "data"
     before = file_hashes(data)
