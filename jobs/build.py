@@ -12,6 +12,7 @@ from typing import Protocol
 from jobs.build_place import check_place
 from jobs.disk_errors import disk_error
 from jobs.drive import drive
+from jobs.executors.addresses import check_address
 from jobs.executors.choice import open_executor
 from jobs.executors.executor import ExecutorOptions
 from jobs.isolation import Limits
@@ -78,6 +79,7 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     """
     check_config(request.config)
     choose_engine()
+    check_address(request.executor, request.address)
     store = open_store(request.output)
     try:
         return _build_dataset(request, store, watcher)

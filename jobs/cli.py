@@ -16,7 +16,7 @@ from jobs.commands.look import demo, inspect
 from jobs.commands.runs import fill, train
 from jobs.console import complain, note
 from jobs.signals import Received, ending_signals
-from schemas.errors import BlankstreamError, UserError
+from schemas.errors import BlankstreamError, CorruptDataError, UserError
 
 
 def main() -> None:
@@ -47,7 +47,8 @@ def _status(error: BaseException, received: Received) -> int:
         return 1
     if isinstance(error, BlankstreamError):
         complain(str(error))
-        return 2 if isinstance(error, UserError) else 1
+        is_damage = isinstance(error, CorruptDataError)
+        return 2 if isinstance(error, UserError) and not is_damage else 1
     raise error
 
 

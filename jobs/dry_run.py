@@ -42,7 +42,7 @@ def dry_run(request: BuildRequest, watcher: BuildWatcher) -> Estimate:
     check_config(request.config)
     choose_engine()
     base = open_store(request.output)
-    check_place(base)
+    check_place(base, is_written=False)
     local = base.folder if isinstance(base, LocalStore) else Path(base.place)
     inputs = find_inputs(request.inputs, local)
     if inputs.skipped:

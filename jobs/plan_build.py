@@ -27,10 +27,10 @@ from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
 from schemas.build_config import BuildConfig
 from schemas.config import differing_keys
-from schemas.errors import DatasetError, InputError
+from schemas.errors import DamagedError, DatasetError, InputError
 from schemas.manifest import Manifest
 from schemas.names import PLAN_NAME, plan_name
-from schemas.plan import Plan, WorkItem
+from schemas.plan import PLAN_REMEDY, Plan, WorkItem
 
 _SHOWN = 3
 
@@ -109,10 +109,8 @@ def _base(
         return begun
     done = read_plan(store, plan_name(finished.plan_digest))
     if done is None:
-        raise DatasetError(
-            f"{store.where(plan_name(finished.plan_digest))}: missing; restore the file from a "
-            "copy, or build into another folder"
-        )
+        place = store.where(plan_name(finished.plan_digest))
+        raise DamagedError(f"{place}: missing; {PLAN_REMEDY}")
     count = len(done.generations)
     if begun.generations[:count] != done.generations or config.passes < begun.passes:
         return done

@@ -23,9 +23,9 @@ from pipeline.tools import open_tools
 from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import BuildConfig
 from schemas.config import differing_keys, to_mapping
-from schemas.errors import DatasetError, InputError
+from schemas.errors import DamagedError, DatasetError, InputError
 from schemas.names import SPLITTER_NAME, TOKENIZER_FOLDER
-from schemas.plan import Plan, SourceRange
+from schemas.plan import PLAN_REMEDY, Plan, SourceRange
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,7 @@ def tokenizer_origin(store: Store) -> dict[str, Any]:
     try:
         origin: dict[str, Any] = json.loads(store.read(name))["trained"]
     except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(
-            f"{store.where(name)}: cannot be read ({error}); restore the file or build the data "
-            "set anew"
+        raise DamagedError(
+            f"{store.where(name)}: cannot be read ({error}); {PLAN_REMEDY}"
         ) from error
     return origin

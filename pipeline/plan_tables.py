@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from pipeline.shard_formats.arrow_file import ArrowFileWriter, VerifiedArrowFile
 from pipeline.stores.store import Store
-from schemas.errors import DatasetError
+from schemas.errors import DamagedError
 from schemas.manifest import StoredFile
 from schemas.names import plan_table_name
 from schemas.plan import (
@@ -139,7 +139,7 @@ class PlanReader:
         try:
             path = stack.enter_context(self._store.local(stored.path))
         except FileNotFoundError as error:
-            raise DatasetError(
+            raise DamagedError(
                 f"{self._store.where(stored.path)}: missing; {PLAN_REMEDY}"
             ) from error
         file = VerifiedArrowFile(Path(path), stored.hashes, PLAN_REMEDY)

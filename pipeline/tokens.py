@@ -19,7 +19,7 @@ from pipeline.vocabularies.huggingface_tokens import HuggingFaceTokenizer
 from pipeline.vocabularies.sentencepiece_tokens import MODEL_NAME, SentencePieceTokenizer
 from pipeline.vocabularies.tokenizer import Tokenizer
 from schemas.build_config import TokenizerConfig
-from schemas.errors import ConfigError, DatasetError, InputError
+from schemas.errors import ConfigError, DamagedError, InputError
 from schemas.storage import commit_bytes
 
 DESCRIPTION_NAME = "description.json"
@@ -120,7 +120,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         if not isinstance(description, dict):
             raise ValueError("expected a JSON object")
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
+        raise DamagedError(f"{path}: cannot be read ({error}); {_REMEDY}") from error
     return description
 
 
@@ -137,13 +137,13 @@ def open_tokenizer(folder: Path) -> Tokenizer:
         expected, files = described["model_sha256"], described["files"]
         stored = files[file.name]
     except (KeyError, TypeError, ValueError) as error:
-        raise DatasetError(
+        raise DamagedError(
             f"{folder / DESCRIPTION_NAME}: cannot be read (missing {error}); {_REMEDY}"
         ) from error
     _check_hash(file, stored)
     tokenizer = _prefixed(file, kind, _read(file), config)
     if tokenizer.digest != expected:
-        raise DatasetError(
+        raise DamagedError(
             f"{folder / DESCRIPTION_NAME}: says SHA-256 {expected} for the tokenizer, but its "
             f"files and special tokens give {tokenizer.digest}; {_REMEDY}"
         )
@@ -154,6 +154,6 @@ def _check_hash(file: Path, expected: str) -> None:
     try:
         found = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
-        raise DatasetError(f"{file}: cannot be read ({error.strerror}); {_REMEDY}") from error
+        raise DamagedError(f"{file}: cannot be read ({error.strerror}); {_REMEDY}") from error
     if found != expected:
-        raise DatasetError(f"{file}: SHA-256 {found}, expected {expected}; {_REMEDY}")
+        raise DamagedError(f"{file}: SHA-256 {found}, expected {expected}; {_REMEDY}")

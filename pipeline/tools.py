@@ -19,7 +19,7 @@ from pipeline.vocabularies.tokenizer import Tokenizer
 from pipeline.window_batch import Engine
 from schemas.build_config import BuildConfig
 from schemas.config import parse_config
-from schemas.errors import DatasetError, InputError
+from schemas.errors import DamagedError, InputError
 from schemas.names import SPLITTER_NAME, TOKENIZER_FOLDER
 from schemas.plan import PLAN_REMEDY
 from schemas.samples import RowFormat, row_format_of
@@ -58,13 +58,13 @@ def open_tools(store: Store, recipe: dict[str, Any]) -> tuple[Tokenizer, Splitte
             splitter = load_splitter(path)
     except (InputError, FileNotFoundError) as error:
         place = store.where(SPLITTER_NAME)
-        raise DatasetError(f"{place}: cannot be read ({error}); {PLAN_REMEDY}") from error
+        raise DamagedError(f"{place}: cannot be read ({error}); {PLAN_REMEDY}") from error
     for name, found, planned in (
         ("tokenizer", tokenizer.digest, recipe["tokenizer"]["model_sha256"]),
         ("splitter", splitter.digest, recipe["splitter_sha256"]),
     ):
         if found != planned:
-            raise DatasetError(
+            raise DamagedError(
                 f"{store.place}: the {name} is damaged: SHA-256 {found}, planned {planned}; "
                 f"{PLAN_REMEDY}"
             )
@@ -76,4 +76,4 @@ def _stored_tokenizer(store: Store) -> Tokenizer:
         with local_folder(store, TOKENIZER_FOLDER) as folder:
             return open_tokenizer(folder)
     except FileNotFoundError as error:
-        raise DatasetError(f"{store.where(TOKENIZER_FOLDER)}: missing; {PLAN_REMEDY}") from error
+        raise DamagedError(f"{store.where(TOKENIZER_FOLDER)}: missing; {PLAN_REMEDY}") from error

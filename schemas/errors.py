@@ -33,5 +33,9 @@ class CorruptDataError(BlankstreamError):
     """Bytes on disk differ from the hashes recorded when they were written."""
 
 
+class DamagedError(CorruptDataError, DatasetError):
+    """A file that a data set cannot be opened without is damaged or gone; exit status 1."""
+
+
 class StorageError(BlankstreamError):
     """Object storage, the network to it, or a disk of temporary files kept failing."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from schemas.config import digest
-from schemas.errors import DatasetError
+from schemas.errors import DamagedError, DatasetError
 from schemas.samples import SCHEMA_VERSION
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ def unseal(text: str, place: str, remedy: str, parse: Callable[[dict[str, Any]],
                 "use the release that wrote it, or build anew"
             )
         if found != digest(content):
-            raise DatasetError(
+            raise DamagedError(
                 f"{place}: damaged, or not written by this project (its digest does not fit its "
                 f"content); {remedy}"
             )
@@ -55,7 +55,7 @@ def unseal(text: str, place: str, remedy: str, parse: Callable[[dict[str, Any]],
     except (ValueError, LookupError, TypeError, AttributeError, *_TOO_LARGE) as error:
         if isinstance(error, DatasetError):
             raise
-        raise DatasetError(
+        raise DamagedError(
             f"{place}: damaged, or not written by this project ({type(error).__name__}: {error}); "
             f"{remedy}"
         ) from error

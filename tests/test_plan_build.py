@@ -238,5 +238,5 @@ def test_a_plan_that_the_manifest_names_and_that_is_gone_is_named(
     tmp_path: Path, grown_from: Path, corpus: Path
 ) -> None:
     the_file(grown_from, "plan/????????????????.json").unlink()
-    with pytest.raises(DatasetError, match=r"plan/.*\.json: missing; restore the file"):
+    with pytest.raises(DatasetError, match=r"plan/.*\.json: missing; .*repair"):
         build(grown_from, [corpus])

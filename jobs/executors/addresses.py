@@ -6,7 +6,7 @@ Stands beside `choice.py`, where the connection itself is made when there are it
 import os
 
 from jobs.executors.choice import ADDRESS_VARIABLE
-from jobs.executors.ray_session import _check_reachable, import_ray
+from jobs.executors.ray_session import check_reachable, import_ray
 
 
 def check_address(executor: str, address: str) -> None:
@@ -19,4 +19,4 @@ def check_address(executor: str, address: str) -> None:
     if executor != "ray" or not meant or meant == "local":
         return
     if not import_ray({}).is_initialized():
-        _check_reachable(meant)
+        check_reachable(meant)

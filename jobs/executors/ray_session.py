@@ -77,7 +77,7 @@ def cluster_ray(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
-    _check_reachable(address)
+    check_reachable(address)
     try:
         with _signals_are_ours(ray):
             ray.init(address, log_to_driver=False, logging_level="ERROR")
@@ -140,7 +140,7 @@ def _dashboard_note(url: str) -> str:
     return f"Ray's dashboard: http://{url}{sign_in}"
 
 
-def _check_reachable(address: str) -> None:
+def check_reachable(address: str) -> None:
     """Raise `UserError` unless the cluster answers; `ray.init` would wait for minutes."""
     if "://" in address:
         raise UserError(
