@@ -16,7 +16,7 @@ from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.errors import BlankstreamError, CorruptDataError, InputError, StorageError
 from schemas.names import MANIFEST_NAME
 from schemas.samples import Span, Window
-from schemas.storage import commit_draft, drafted
+from schemas.storage import HeldFile
 from tests.corpus import NoProgress
 from tests.fake_tasks import raise_foreign, raise_it
 
@@ -55,14 +55,14 @@ def test_a_disk_that_is_full_or_forbidden_ends_the_build(number: int) -> None:
 
 
 def test_a_draft_that_is_gone_may_stay_the_next_time(tmp_path: Path) -> None:
-    with drafted(tmp_path, "x.json") as draft:
-        draft.rename(tmp_path / "elsewhere")
+    with HeldFile(tmp_path, "x.json") as draft:
+        draft.path.rename(tmp_path / "elsewhere")
         with pytest.raises(FileNotFoundError) as gone:
-            commit_draft(draft, tmp_path / "x.json")
+            draft.commit(tmp_path / "x.json")
     with pytest.raises(FileNotFoundError) as other:
         (tmp_path / "x.json").read_bytes()
     assert (passes(gone.value), passes(other.value)) == (True, False)
-    assert not passes(PermissionError(errno.EACCES, "no", str(draft)))
+    assert not passes(PermissionError(errno.EACCES, "no", str(draft.path)))
 
 
 @pytest.mark.parametrize(
