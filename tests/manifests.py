@@ -86,7 +86,9 @@ COUNTS = {
 
 def manifest_of(**changes: Any) -> Manifest:
     """A data set with both splits; `changes` are fields of the manifest."""
-    special = {"pad": 0, "eos": 2, "mask": 4, "first_sentinel": 2000, "num_sentinels": 0}
+    names = ("pad", "cls", "eos", "mask", "gmask", "smask", "start", "end", "noise")
+    special = {name: number for number, name in enumerate(names) if name}
+    special |= {"first_sentinel": 2000, "num_sentinels": 0}
     tokenizer = {"kind": "sentencepiece", "layout": "own", "model_sha256": "cd" * 32}
     found = {"samples": 5731, "fill": 0.953687, "windows_dropped": {}, "mix_by": "samples"}
     fields: dict[str, Any] = {

@@ -4,9 +4,10 @@ Stands beside `choice.py`, where the connection itself is made when there are it
 """
 
 import os
+import sys
 
 from jobs.executors.choice import ADDRESS_VARIABLE
-from jobs.executors.ray_session import check_reachable, import_ray
+from jobs.executors.ray_session import check_reachable
 
 
 def check_address(executor: str, address: str) -> None:
@@ -18,5 +19,6 @@ def check_address(executor: str, address: str) -> None:
     meant = address or os.environ.get(ADDRESS_VARIABLE, "")
     if executor != "ray" or not meant or meant == "local":
         return
-    if not import_ray({}).is_initialized():
+    ray = sys.modules.get("ray")  # not imported here: it reads its environment when it is
+    if ray is None or not ray.is_initialized():
         check_reachable(meant)
