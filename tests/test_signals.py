@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,18 @@ def run(numbers: list[signal.Signals], body: str, before: str = "", after: str =
 
 
 CLEARS_UP = "try: time.sleep(20)\n        finally: time.sleep({seconds})"
+
+
+@pytest.fixture(autouse=True)
+def _handlers_of_a_new_process() -> Iterator[None]:
+    """Whatever a library that was used before has left behind."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number in ENDING:
+        usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, usual)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("number", ENDING)
