@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from jobs.build_place import check_place
+from jobs.build_place import check_place, folder_of
 from jobs.disk_errors import disk_error
 from jobs.drive import drive
 from jobs.executors.addresses import check_address
@@ -26,7 +26,7 @@ from pipeline.build import BuildContext, build_work_item
 from pipeline.checks import check_config
 from pipeline.engines.choice import choose_engine
 from pipeline.finish import claim_version, last_manifest, make_manifest, publish
-from pipeline.inputs import find_inputs
+from pipeline.inputs import Inputs, find_inputs
 from pipeline.probe import count_documents, locate_document, probe_documents
 from pipeline.records import unbuilt
 from pipeline.stores.choice import open_store
@@ -77,8 +77,6 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
     Raises `UserError`: before anything is written when the request cannot be carried out, later for
     what only the documents show (an id that occurs twice, too much unusable input).
     """
-    check_config(request.config)
-    choose_engine()
     check_address(request.executor, request.address)
     store = open_store(request.output)
     try:
@@ -87,13 +85,22 @@ def build_dataset(request: BuildRequest, watcher: BuildWatcher) -> Manifest:
         raise disk_error(store.place, error) from error
 
 
-def _build_dataset(request: BuildRequest, store: Store, watcher: BuildWatcher) -> Manifest:
-    check_place(store)
-    local = store.folder if isinstance(store, LocalStore) else Path(store.place)
-    inputs = find_inputs(request.inputs, local)
-    store.remove_leftovers()
+def check_request(
+    request: BuildRequest, store: Store, watcher: BuildWatcher, is_written: bool = True
+) -> Inputs:
+    """The inputs of a request that a build into `store` can be tried with; raises `UserError`."""
+    check_config(request.config)
+    choose_engine()
+    check_place(store, is_written)
+    inputs = find_inputs(request.inputs, folder_of(store))
     if inputs.skipped:
         watcher.note(f"Not read: {inputs.skipped_by_reason()}")
+    return inputs
+
+
+def _build_dataset(request: BuildRequest, store: Store, watcher: BuildWatcher) -> Manifest:
+    inputs = check_request(request, store, watcher)
+    store.remove_leftovers()
     with planned_build(request.config, inputs, store, watcher) as planned:
         return _Build(request, store, planned, watcher).run()
 

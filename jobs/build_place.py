@@ -129,3 +129,8 @@ def _check_writable(folder: Path, place: Path) -> None:
         raise DatasetError(f"{folder}: cannot be made ({error.strerror}); {_OTHER}") from error
     with suppress(OSError):  # another driver writes there meanwhile
         first.rmdir()
+
+
+def folder_of(store: Store) -> Path:
+    """The folder of a data set, below which no input is looked for; of a URL one nowhere."""
+    return store.folder if isinstance(store, LocalStore) else Path(store.place)

@@ -9,8 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from jobs.build import BuildRequest, BuildWatcher
-from jobs.build_place import check_place
+from jobs.build import BuildRequest, BuildWatcher, check_request
 from jobs.build_sample import Pending, Sample, build_sample, forecast
 from jobs.estimate import Estimate, Growth
 from jobs.estimate import render_estimate as render_estimate
@@ -20,9 +19,6 @@ from jobs.executors.memory import available_memory
 from jobs.plan_build import PlannedBuild, check_sources, planned_build, read_plan
 from jobs.worker_memory import worker_memory_bytes
 from pipeline.build import BuildContext
-from pipeline.checks import check_config
-from pipeline.engines.choice import choose_engine
-from pipeline.inputs import find_inputs
 from pipeline.records import unbuilt
 from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore
@@ -39,14 +35,8 @@ def dry_run(request: BuildRequest, watcher: BuildWatcher) -> Estimate:
     build. Raises what the build would raise before its first item, or for an item of the sample.
     The sample and the numbers of rows are deterministic, times are not.
     """
-    check_config(request.config)
-    choose_engine()
     base = open_store(request.output)
-    check_place(base, is_written=False)
-    local = base.folder if isinstance(base, LocalStore) else Path(base.place)
-    inputs = find_inputs(request.inputs, local)
-    if inputs.skipped:
-        watcher.note(f"Not read: {inputs.skipped_by_reason()}")
+    inputs = check_request(request, base, watcher, is_written=False)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="blankstream-") as name:
         store = OverlayStore(base, LocalStore(Path(name, "changes")))

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 import click
 
 from jobs.console import say
+from jobs.executors.executor import EXECUTORS
 from schemas.config import Config, load_config, to_mapping, to_toml
 from schemas.errors import ConfigError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 PRESETS = Path(__file__).parent / "presets"
-EXECUTORS = ("serial", "processes", "ray")
 
 
 class Finite(click.FloatRange):

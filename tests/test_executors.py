@@ -14,12 +14,11 @@ import pytest
 from jobs.executors import worker_process
 from jobs.executors.calls import portable
 from jobs.executors.choice import (
-    EXECUTORS,
     admitted_workers,
     default_executor,
     open_executor,
 )
-from jobs.executors.executor import Executor, ExecutorOptions, Outcome
+from jobs.executors.executor import EXECUTORS, Executor, ExecutorOptions, Outcome
 from jobs.executors.processes import ProcessExecutor
 from schemas.errors import BlankstreamError, DatasetError, UserError
 from tests.fake_tasks import (

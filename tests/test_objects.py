@@ -67,6 +67,7 @@ def test_operations_succeed_whatever_fails_in_between(
     with server.failing(Faults({fault: rate}, seed=seed + 1, sleep_seconds=0.5)) as faults:
         while not faults.injected[fault]:
             use_everything(new_store())
+    assert set(faults.injected) == {fault}
 
 
 def test_operations_succeed_when_everything_fails_now_and_then(server: ObjectServer) -> None:

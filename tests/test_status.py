@@ -301,7 +301,8 @@ def test_a_status_file_that_was_tampered_with_is_read_or_passed_over(data: st.Da
         content[key] = data.draw(JSON)
     found = BuildStatus.from_json(json.dumps(content))
     if found is not None:
-        render_status(DatasetStatus("place", "running", 1, 2, 1, None, found, 1.0))
+        shown = render_status(DatasetStatus("place", "running", 1, 2, 1, None, found, 1.0))
+        assert shown.startswith("place: ")
 
 
 def test_programs_get_the_same_as_json(store: LocalStore) -> None:

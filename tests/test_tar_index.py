@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.shard_formats.tar_index import dataset_json, write_dataset_json
+from pipeline.shard_formats.tar_index import dataset_json
 from schemas.manifest import HELDOUT, TRAIN, ShardEntry
 from schemas.sealed import unseal
 from tests.test_tar_shards import NARROW, WIDE, write
@@ -19,6 +19,7 @@ def test_it_says_what_a_reader_must_know(tmp_path, row_format):
     heldout = replace(entry, path="shards/heldout/rows.tar", split=HELDOUT, rows=3)
     text = dataset_json(row_format, {"vocab_size": 1000}, [entry, heldout])
     assert text == dataset_json(row_format, {"vocab_size": 1000}, [entry, heldout])
+    assert unseal(text, "dataset.json", "mend it", lambda content: content)
     found = json.loads(text)
     assert found["shards"] == {
         "train": [{"path": "shards/train/rows.tar", "rows": 11}],
@@ -38,20 +39,3 @@ def test_it_says_what_a_reader_must_know(tmp_path, row_format):
     assert set(read["labels"][::2].tolist()) == {found["ignore"]}
     assert np.array_equal(read["tokens"], arrays.rows[0, : row_format.row_tokens])
     assert np.array_equal(read["window"], arrays.origin[1, 0])
-
-
-@pytest.mark.parametrize("counts", [(0, 0), (1, 0), (0, 1), (3, 2)])
-def test_shards_may_come_one_by_one(tmp_path, counts):
-    _, hashes = write(tmp_path / "rows.tar", NARROW)
-    shards = {
-        split: [
-            ShardEntry(f"shards/{split}/ä\n{one}.tar", split, "item", 0, 0, 0, one, 0, 5, hashes)
-            for one in range(count)
-        ]
-        for split, count in zip((TRAIN, HELDOUT), counts, strict=True)
-    }
-    tokenizer = {"vocab_size": 1000, "train": [], "heldout": [], "digest": "ö"}
-    whole = dataset_json(NARROW, tokenizer, [*shards[TRAIN], *shards[HELDOUT]])
-    write_dataset_json(tmp_path / "d.json", NARROW, tokenizer, lambda split: iter(shards[split]))
-    assert (tmp_path / "d.json").read_text(encoding="utf-8") == whole
-    unseal(whole, "d.json", "mend it", lambda content: content)

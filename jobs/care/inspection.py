@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.build_place import folder_of
 from jobs.care.remake import stored_config
 from jobs.care.verify_items import ItemsCheck, ItemsFound, Sources
 from jobs.executors.executor import ExecutorOptions
@@ -24,7 +25,6 @@ from pipeline.care.whole_files import (
 )
 from pipeline.inputs import find_inputs
 from pipeline.plan_tables import PlanReader
-from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
 from schemas.errors import InputError
 from schemas.names import CONFIG_NAME, MANIFEST_NAME
@@ -119,8 +119,7 @@ def inspect(whole: Whole, request: VerifyRequest, advance: Callable[[int], None]
 
 def find_sources(store: Store, places: Sequence[str | Path]) -> dict[str, str | Path]:
     """The inputs at `places` by the names they have in a build; none for no place."""
-    folder = store.folder if isinstance(store, LocalStore) else Path(store.place)
-    return find_inputs(places, folder).files if places else {}
+    return find_inputs(places, folder_of(store)).files if places else {}
 
 
 def _sources(whole: Whole, request: VerifyRequest) -> Sources:

@@ -8,15 +8,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from jobs.executors.executor import Executor, ExecutorOptions
+from jobs.executors.executor import EXECUTORS, Executor, ExecutorOptions
 from jobs.executors.memory import available_memory
 from jobs.executors.processes import ProcessExecutor
 from jobs.executors.ray_session import cluster_ray, own_ray
 from jobs.executors.ray_tasks import RayExecutor, largest_memory
 from jobs.executors.serial import SerialExecutor
 from schemas.errors import UserError
-
-EXECUTORS = ("serial", "processes", "ray")
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"
 """Where Ray says which cluster is meant; `ray job submit` sets it for the command it runs."""

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+EXECUTORS = ("serial", "processes", "ray")
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -8,7 +8,7 @@ from itertools import islice
 from jobs.pages.card import SHOWN_INPUTS, Sources, render_card
 from jobs.pages.summary_page import render_summary
 from pipeline.plan_tables import PlanReader
-from pipeline.shard_formats.tar_index import write_dataset_json
+from pipeline.shard_formats.tar_index import dataset_json
 from pipeline.stores.store import Store
 from pipeline.survey import Survey
 from schemas.build_config import BuildConfig
@@ -35,13 +35,11 @@ def write_pages(
         CARD_NAME: render_card(title, manifest, _sources(reader), card),
         SUMMARY_NAME: render_summary(title, manifest),
     }
+    if manifest.shard_format == "tar":
+        shards = survey.entries()
+        pages[TAR_INDEX_NAME] = dataset_json(manifest.row_format, manifest.tokenizer, shards)
     for name, content in pages.items():
         store.replace(name, content.encode())
-    if manifest.shard_format == "tar":
-        with store.draft("") as draft:
-            described = (manifest.row_format, manifest.tokenizer)
-            write_dataset_json(draft.path, *described, lambda split: survey.entries([split]))
-            draft.commit(TAR_INDEX_NAME)
 
 
 def _sources(reader: PlanReader) -> Sources:

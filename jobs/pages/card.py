@@ -13,10 +13,12 @@ from jobs.pages.card_head import head
 from jobs.pages.card_recipe import recipe
 from jobs.pages.card_snippets import LIMITS, reading, rebuilding
 from jobs.pages.manifest_facts import (
+    SPLIT_HEADS,
     as_read,
     left_out,
     percent,
     probability,
+    split_lines,
     splits,
     verdict,
     words,
@@ -87,21 +89,9 @@ def _origin(sources: Sources, info: CardInfo) -> str:
 
 
 def _contents(manifest: Manifest) -> str:
-    lines = [
-        (
-            facts.name,
-            f"{facts.rows:,}",
-            f"{facts.found.get('samples', 0):,}",
-            f"{facts.documents:,}",
-            f"{facts.tokens:,}",
-            percent(facts.found.get("fill")),
-        )
-        for facts in splits(manifest)
-    ]
-    heads = ("split", "rows", "samples", "documents", "tokens of text", "rows filled")
     missing = [(markdown.plain(what), f"{count:,}") for what, count in left_out(manifest.counts)]
     dropped = markdown.table(("left out", "count"), missing) if missing else "Nothing was left out."
-    return f"{markdown.table(heads, lines)}\n\n{dropped}"
+    return f"{markdown.table(SPLIT_HEADS, split_lines(manifest))}\n\n{dropped}"
 
 
 def _objectives(manifest: Manifest) -> str:

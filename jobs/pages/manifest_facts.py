@@ -43,6 +43,24 @@ def splits(manifest: Manifest) -> list[SplitFacts]:
     return [facts for facts in every if facts.rows or facts.documents]
 
 
+SPLIT_HEADS = ("split", "rows", "samples", "documents", "tokens of text", "rows filled")
+
+
+def split_lines(manifest: Manifest) -> list[tuple[str, ...]]:
+    """What every split holds, under `SPLIT_HEADS`."""
+    return [
+        (
+            facts.name,
+            f"{facts.rows:,}",
+            f"{facts.found.get('samples', 0):,}",
+            f"{facts.documents:,}",
+            f"{facts.tokens:,}",
+            percent(facts.found.get("fill")),
+        )
+        for facts in splits(manifest)
+    ]
+
+
 def document_counts(counts: dict[str, int]) -> Iterator[tuple[str, int]]:
     """What is known of the documents that were read, apart from what was left out."""
     for name, count in sorted(counts.items()):

@@ -9,11 +9,13 @@ import hashlib
 from html import escape
 
 from jobs.pages.manifest_facts import (
+    SPLIT_HEADS,
     as_read,
     document_counts,
     left_out,
     percent,
     special_tokens,
+    split_lines,
     splits,
     tokenizer_name,
 )
@@ -65,23 +67,11 @@ def _identity(manifest: Manifest) -> str:
 
 
 def _overview(manifest: Manifest) -> str:
-    rows = [
-        (
-            facts.name,
-            f"{facts.rows:,}",
-            f"{facts.found.get('samples', 0):,}",
-            f"{facts.documents:,}",
-            f"{facts.tokens:,}",
-            percent(facts.found.get("fill")),
-        )
-        for facts in splits(manifest)
-    ]
-    heads = ("split", "rows", "samples", "documents", "tokens of text", "rows filled")
     documents = [(name, f"{count:,}") for name, count in document_counts(manifest.counts)]
     dropped = [(what, f"{count:,}") for what, count in left_out(manifest.counts)]
     missing = table(("what", "count"), dropped) if dropped else "<p>Nothing was left out.</p>"
     return (
-        f"<section><h2>What it holds</h2>{table(heads, rows)}"
+        f"<section><h2>What it holds</h2>{table(SPLIT_HEADS, split_lines(manifest))}"
         f'<div class="beside"><div><h3>Documents</h3>{table(("documents", "count"), documents)}'
         f"{_unknown(manifest.counts)}</div><div><h3>Left out</h3>{missing}</div></div></section>"
     )
