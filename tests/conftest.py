@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 from pydoc_data import topics
 
@@ -24,6 +25,14 @@ settings.load_profile("full" if os.environ.get("BLANKSTREAM_FULL") else "default
 def _home_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Nothing a test starts may write into, or read from, the home of whoever runs it."""
     os.environ["HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _signals_reach_children() -> None:
+    """Behind `nohup` or `&` this process ignores signals; those it starts must not inherit that."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 @pytest.fixture(scope="session")

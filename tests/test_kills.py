@@ -20,11 +20,8 @@ from tests.corpus import file_hashes
 from tests.process_tree import busy, command_of, descendants, kill
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS = (
-    {"processes": 15, "ray": 10}
-    if os.environ.get("BLANKSTREAM_FULL")
-    else dict.fromkeys(("processes", "ray"), 2)
-)
+IS_FULL = bool(os.environ.get("BLANKSTREAM_FULL"))
+RUNS = {"processes": 15, "ray": 10} if IS_FULL else {"processes": 2, "ray": 1}
 SETTINGS = [
     "build.item_bytes=4096",
     "build.window_tokens=64",

@@ -42,7 +42,9 @@ def build(folder: Path, output: Path, executor: str, ratio: float = 0.1) -> Mani
 
 @pytest.mark.fault
 @pytest.mark.usefixtures("deadly")
-@pytest.mark.parametrize("executor", ["processes", pytest.param("ray", marks=pytest.mark.ray)])
+@pytest.mark.parametrize(
+    "executor", ["processes", pytest.param("ray", marks=[pytest.mark.ray, pytest.mark.slow])]
+)
 def test_documents_that_kill_workers_are_quarantined(tmp_path: Path, executor: str) -> None:
     folder = write_corpus(tmp_path / "c", POISON)
     manifest = build(folder, tmp_path / "d", executor)
