@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
 .PHONY: setup check format test test-all bench demo clean
 
@@ -24,10 +25,10 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 test: setup
-	$(BIN)/pytest -m "not slow and not gpu"
+	$(PYTEST) -m "not slow and not gpu"
 
 test-all: setup
-	BLANKSTREAM_FULL=1 $(BIN)/pytest -m "not gpu"
+	BLANKSTREAM_FULL=1 $(PYTEST) -m "not gpu"
 
 bench: setup
 	$(BIN)/python -m benchmarks

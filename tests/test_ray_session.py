@@ -105,6 +105,7 @@ def connect(address: str) -> None:
         ("ray://127.0.0.1:10001", r"no address of a Ray cluster's own port"),
         ("10.0.0.1", r"'10\.0\.0\.1': the address of a Ray cluster is host:port, or auto"),
     ],
+    ids=["nobody listens", "no such host", "a job server", "a client server", "no port"],
 )
 def test_a_cluster_that_is_not_there_is_a_clear_error(address: str, message: str) -> None:
     started = time.monotonic()
