@@ -13,7 +13,7 @@ import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-from pipeline.readers.reads import Document
+from pipeline.readers.reads import AFTER_MENDING, Document
 from pipeline.shard_formats.arrow_file import ArrowFileWriter, VerifiedArrowFile
 from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY
@@ -144,7 +144,6 @@ def duplicate_error(document_id: str, first: str, second: str) -> InputError:
     """The message for an id that two documents share."""
     return InputError(
         f"document id '{document_id}' occurs twice, at {first} and {second}; ids key the "
-        "randomness and must differ: mend them, or use build.duplicate_ids=suffix, and build into "
-        "another folder; where this grows a finished data set, leaving the input out of --input "
-        "is enough: the data set stays as it was"
+        "randomness and must differ: mend them, or use build.duplicate_ids=suffix, and "
+        f"{AFTER_MENDING}"
     )

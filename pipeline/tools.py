@@ -60,13 +60,12 @@ def open_tools(store: Store, recipe: dict[str, Any]) -> tuple[Tokenizer, Splitte
         place = store.where(SPLITTER_NAME)
         raise DamagedError(f"{place}: cannot be read ({error}); {PLAN_REMEDY}") from error
     for name, found, planned in (
-        ("tokenizer", tokenizer.digest, recipe["tokenizer"]["model_sha256"]),
-        ("splitter", splitter.digest, recipe["splitter_sha256"]),
+        (TOKENIZER_FOLDER, tokenizer.digest, recipe["tokenizer"]["model_sha256"]),
+        (SPLITTER_NAME, splitter.digest, recipe["splitter_sha256"]),
     ):
         if found != planned:
             raise DamagedError(
-                f"{store.place}: the {name} is damaged: SHA-256 {found}, planned {planned}; "
-                f"{PLAN_REMEDY}"
+                f"{store.where(name)}: damaged: SHA-256 {found}, planned {planned}; {PLAN_REMEDY}"
             )
     return tokenizer, splitter
 

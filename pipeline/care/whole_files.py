@@ -23,7 +23,7 @@ from pipeline.tools import open_tools
 from schemas.errors import UserError
 from schemas.manifest import SPLITS, Manifest, ShardEntry, StoredFile, TableBlock
 from schemas.names import SPLITTER_NAME, TAR_INDEX_NAME, TOKENIZER_FOLDER
-from schemas.plan import WorkItem
+from schemas.plan import PLAN_REMEDY, WorkItem
 
 Entries = tuple[ShardEntry, ...]
 
@@ -56,8 +56,9 @@ def check_tools(whole: Whole) -> bool:
     try:
         open_tools(store, whole.plan.recipe)
     except (UserError, FileNotFoundError) as error:
-        is_splitter = "splitter" in str(error)
-        whole.damage.add(SPLITTER_NAME if is_splitter else TOKENIZER_FOLDER, str(error))
+        name = SPLITTER_NAME if "splitter" in str(error) else TOKENIZER_FOLDER
+        told = str(error).removeprefix(f"{store.where(name)}: ").removesuffix(f"; {PLAN_REMEDY}")
+        whole.damage.add(name, told)
         return False
     return True
 

@@ -118,6 +118,12 @@ def bad_input(
     return BadInput(reason, source.path, *at, detail, excerpt)
 
 
+AFTER_MENDING = (
+    "build into another folder; where this grows a finished data set, leaving the input out of "
+    "--input is enough: the data set stays as it was"
+)
+
+
 def bad_ratio_error(num_bad: int, total: int, limit: float, bad: Sequence[BadInput]) -> InputError:
     """The message for too much unusable input, with its first cases."""
     cases = "".join(
@@ -125,6 +131,5 @@ def bad_ratio_error(num_bad: int, total: int, limit: float, bad: Sequence[BadInp
     )
     return InputError(
         f"{num_bad} of {total} documents cannot be used, more than the ratio {limit} allowed; "
-        f"raise build.max_bad_ratio, or mend the input and "
-        f"build into another folder. First cases:{cases}"
+        f"raise build.max_bad_ratio, or mend the input and {AFTER_MENDING}. First cases:{cases}"
     )
