@@ -79,6 +79,7 @@ def test_every_stage_prints_a_line_with_its_costs(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 @pytest.mark.skipif(not FULL, reason="400,000 items take minutes")
 def test_an_item_more_costs_no_memory_in_any_stage(capsys: pytest.CaptureFixture[str]) -> None:
     scale.main(["400000"])

@@ -121,6 +121,7 @@ def kept_copies(dataset: Path, path: Path) -> list[Path]:
     return [path, dataset / "manifests/0000.json"] if path.name == "manifest.json" else [path]
 
 
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("pattern", LEAVES)
 def test_no_value_in_a_sealed_file_leads_to_anything_but_a_message(
     copy: Path, pattern: str
