@@ -20,7 +20,9 @@ from benchmarks.corpus import texts, write_jsonl
 from jobs.build import BuildRequest, build_dataset
 from jobs.options import find_preset
 from pipeline.build import BuildContext, build_work_item
+from pipeline.plan_tables import PlanReader
 from pipeline.sentences import load_splitter
+from pipeline.stores.local import LocalStore
 from pipeline.text import BATCH_CHARACTERS
 from pipeline.tokens import open_tokenizer
 from pipeline.vocabularies.tokenizer import cut_units
@@ -62,7 +64,10 @@ def main() -> None:
         request = BuildRequest(config, [folder / "text.jsonl"], output, "serial", 1)
         manifest = build_dataset(request, NoProgress())
         plan = Plan.from_json((output / "plan.json").read_text(), "plan.json")
-        context = BuildContext(output, {"text.jsonl": folder / "text.jsonl"}, plan.recipe)
+        with PlanReader(LocalStore(output), plan) as reader:
+            items = list(reader.items())
+        sources: dict[str, str | Path] = {"text.jsonl": folder / "text.jsonl"}
+        context = BuildContext(str(output), sources, plan.recipe)
         splitter = load_splitter(output / "splitter.json")
         opened = open_tokenizer(output / TOKENIZER_FOLDER)
         documents = list(texts(MEGABYTES))
@@ -73,7 +78,7 @@ def main() -> None:
         times: dict[str, list[float]] = {}
         for _ in range(ROUNDS):
             for stage, work in {
-                "build": lambda: [build_work_item(context, item) for item in plan.items()],
+                "build": lambda: [build_work_item(context, item) for item in items],
                 "raw": lambda: [raw.Encode(part, out_type=int, num_threads=1) for part in stripped],
                 "splitting": lambda: [splitter.spans(text) for text in documents],
                 "tokenizing": lambda: [opened.encode(part) for part in grouped],

@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def write_shards(folder: Path, widths: list[int]) -> list[list[np.ndarray]]:
     random = np.random.default_rng(0)
     shards = []
     for shard in range(SHARDS):
-        columns = []
+        columns: list[np.ndarray] = []
         for column, width in enumerate(widths):
             path = folder / f"{len(widths)}-{widths[0]}-{shard}-{column}"
             random.integers(0, 30000, (SHARD_ROWS, width), dtype=np.uint16).tofile(path)
@@ -66,9 +67,8 @@ def main() -> None:
             small = blocks.reshape(-1, 64)
             speeds["RAM gather, 64 rows"].append(rows_per_second(lambda rows: ram[rows], small))
             for name, columns in shards.items():
-                speeds[name].append(
-                    rows_per_second(lambda rows, c=columns: gather_grouped(c, rows), blocks)
-                )
+                gather = partial(gather_grouped, columns)
+                speeds[name].append(rows_per_second(gather, blocks))
     medians = {name: round(statistics.median(values)) for name, values in speeds.items()}
     ratios = {
         name: round(value / medians["RAM gather, 64 rows"], 2) for name, value in medians.items()
