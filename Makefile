@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
-.PHONY: setup check format test test-all bench demo clean
+.PHONY: setup check format test test-all bench bench-peers demo clean
 
 setup: $(VENV)/.installed
 
@@ -33,8 +33,23 @@ test-all: setup
 bench: setup
 	$(BIN)/python -m benchmarks
 
+# The loaders of others, in an environment of their own: two of them ask for packages that would
+# replace the CPU build of torch, and are installed without what they ask for.
+PEERS := .venv-peers
+PEERS_ALONE := litdata==0.2.76 mosaicml-streaming==0.13.0
+
+$(PEERS)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet -c constraints.txt "torch==2.13.0"
+	$(PEERS)/bin/python -m pip install --quiet -c constraints.txt -e ".[peers]"
+	$(PEERS)/bin/python -m pip install --quiet --no-deps $(PEERS_ALONE)
+	touch $@
+
+bench-peers: $(PEERS)/.installed
+	$(PEERS)/bin/python benchmarks/stream.py --peers
+
 demo: setup
 	$(BIN)/blankstream demo --output $(DEMO)
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf $(VENV) $(PEERS) $(DEMO)

@@ -16,9 +16,9 @@ from jobs.options import find_preset
 from jobs.progress.build_progress import BuildProgress
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.shard_formats.shard_file import open_shard, open_shard_writer
-from pipeline.table import ShardTable
+from pipeline.shard_table import ShardTable
 from schemas.config import load_config
-from schemas.manifest import TRAIN
+from schemas.manifest import TRAIN, StoredFile
 from schemas.samples import SHARD_FORMATS, RowArrays
 
 MEGABYTES, ROUNDS, BATCH_ROWS = 12.0, 5, 1024
@@ -27,9 +27,9 @@ MEGABYTES, ROUNDS, BATCH_ROWS = 12.0, 5, 1024
 def rows_of(dataset: Dataset) -> list[RowArrays]:
     """The training rows of a data set, in record batches of `BATCH_ROWS`."""
     found = []
-    table = ShardTable(dataset.path / dataset.manifest.table.path, dataset.manifest, TRAIN)
+    table = ShardTable(dataset.place, dataset.manifest, TRAIN)
     for entry in table:
-        path = dataset.path / entry.path
+        path = dataset.place.path(StoredFile(entry.path, entry.hashes))
         shard = open_shard("arrow", path, entry.hashes, dataset.row_format, "")
         found += [shard.batch(number) for number in range(shard.num_batches)]
     return found

@@ -1,77 +1,65 @@
-"""`RowStream`, verified and globally shuffled, against a random gather of the same bytes in RAM.
+"""`RowStream`, verified and globally shuffled, against a random gather of the same bytes in RAM,
+and with `--peers` against every other loader that is installed.
 
-100,000 rows in 24 shards, batches of 64, one process, warm page cache, interleaved in one run. The
-yardstick gathers 64 random rows from four arrays at a time. Prints one JSON line.
+    python benchmarks/stream.py [--peers [NAME ...]] [--rounds 9] [--quick]
+
+100,000 GLM samples, one a row of 4,144 bytes; shuffled batches of 64; one process; page cache warm
+but for the cold start; interleaved in one run (`peers/race.py`). The gather takes 64 random rows at
+a time from four arrays. Prints one JSON line; with `--peers` a table (`make bench-peers`).
 """
 
+import argparse
 import json
-import statistics
-import tempfile
-import time
-from collections.abc import Callable
+import sys
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
+if not __package__:  # run as a file
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from pipeline.stream import RowStream
-from schemas.samples import RowFormat
-from tests.datasets import write_dataset
+from benchmarks.peers.loader import NAMES
+from benchmarks.peers.race import OURS, YARDSTICK, Course, Result, run_race
+from benchmarks.peers.table import table
 
-ROWS, SHARDS, TOKENS, BATCH_ROWS, BATCHES, ROUNDS = 100_000, 24, 512, 64, 800, 7
-
-
-def gather_in_ram(arrays: list[np.ndarray], random: np.random.Generator) -> None:
-    for _ in range(BATCHES):
-        rows = random.integers(0, ROWS, BATCH_ROWS)
-        for array in arrays:
-            array[rows]
+QUICK = Course(rows=4096, rounds=2, slice_seconds=0.1, starts=1, quality_batches=20)
 
 
-def take(stream: RowStream) -> None:
-    for _ in range(BATCHES):
-        next(stream)
-
-
-def rows_per_second(work: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    work()
-    return BATCHES * BATCH_ROWS / (time.perf_counter() - start)
-
-
-def seconds_to_first_batch(dataset: Path, consumed_rows: int) -> float:
-    start = time.perf_counter()
-    with RowStream({dataset: 1.0}, consumed_rows=consumed_rows) as stream:
-        next(stream)
-    return time.perf_counter() - start
-
-
-def main() -> None:
-    random = np.random.default_rng(0)
-    arrays = [random.integers(0, 30000, (ROWS, TOKENS), dtype=np.uint16) for _ in range(4)]
-    row_format = RowFormat.for_vocabulary(30_000, TOKENS, 8, ("blank",))
-    with tempfile.TemporaryDirectory() as folder:
-        dataset = write_dataset(
-            Path(folder) / "d", rows=ROWS, shards=SHARDS, batch_rows=4096, row_format=row_format
-        )
-        first = statistics.median(seconds_to_first_batch(dataset, 0) for _ in range(5))
-        resume = statistics.median(seconds_to_first_batch(dataset, 5_000_000) for _ in range(5))
-        ours, ram = [], []
-        with RowStream({dataset: 1.0}, batch_rows=BATCH_ROWS) as stream:
-            for _ in range(ROWS // (BATCHES * BATCH_ROWS) + 1):
-                take(stream)  # the first epoch touches and verifies everything
-            for _ in range(ROUNDS):
-                ours.append(rows_per_second(lambda: take(stream)))
-                ram.append(rows_per_second(lambda: gather_in_ram(arrays, random)))
-    result = {
+def summary(results: dict[str, Result]) -> dict[str, object]:
+    """What is printed without peers."""
+    ours, gather = results[OURS], results[YARDSTICK]
+    return {
         "benchmark": "stream",
-        "rows_per_second": round(statistics.median(ours)),
-        "ram_gather_rows_per_second": round(statistics.median(ram)),
-        "ratio": round(statistics.median(a / b for a, b in zip(ours, ram, strict=True)), 2),
-        "first_batch_seconds": round(first, 3),
-        "resume_seconds": round(resume, 3),
+        "rows_per_second": round(ours.rows_per_second),
+        "ram_gather_rows_per_second": round(gather.rows_per_second),
+        "ratio": round(ours.ratio(gather), 2),
+        "first_batch_seconds": round(ours.first_seconds, 4),
+        "resume_seconds": round(ours.resume_seconds, 4),
+        "cold_first_batch_seconds": round(ours.cold_seconds, 3),
+        "cold_pages_resident": round(ours.cold_pages, 3),
+        "import_seconds": round(ours.import_seconds, 3),
     }
-    print(json.dumps(result))
+
+
+def report(text: str) -> None:
+    """Progress, beside what is printed."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="See the module's docstring.")
+    parser.add_argument("--peers", nargs="*", choices=NAMES[2:], metavar="NAME")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--quick", action="store_true", help="few rows, short rounds: for tests")
+    asked = parser.parse_args([] if arguments is None else arguments)
+    peers = NAMES[2:] if asked.peers == [] else tuple(asked.peers or ())
+    course = QUICK if asked.quick else Course()
+    course = replace(course, rounds=asked.rounds or course.rounds)
+    results = run_race((YARDSTICK, OURS, *peers), course, report)
+    for result in (results[YARDSTICK], results[OURS]):
+        if result.problem:
+            raise RuntimeError(f"{result.loader.name}: {result.problem}")
+    print(json.dumps(summary(results)) if asked.peers is None else table(results))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

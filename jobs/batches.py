@@ -37,15 +37,16 @@ class DeviceBatch:
     layout: Layout
     objectives: Tensor
 
-    def objectives_at(self, indices: Tensor) -> Tensor:
-        """Objective codes (N,) of the places `indices`, int64 (N,) into the flattened (B x L)."""
+    def samples_at(self, indices: Tensor) -> Tensor:
+        """Numbers (N,) of the sample places that `indices` belong to, int64 (N,) into the flattened
+        (B x L); row b has the S + 1 places from b * (S + 1) on, the last one for padding."""
         rows, row_tokens = self.tokens.shape
         lengths_BS = self.layout.lengths
         padding_B1 = row_tokens - lengths_BS.sum(dim=1, keepdim=True)
         repeats = torch.cat((lengths_BS, padding_B1), dim=1).flatten()
-        codes = torch.nn.functional.pad(self.objectives, (0, 1)).flatten()
+        places = torch.arange(len(repeats), device=repeats.device)
         size = rows * row_tokens
-        return torch.repeat_interleave(codes, repeats, output_size=size).index_select(0, indices)
+        return torch.repeat_interleave(places, repeats, output_size=size).index_select(0, indices)
 
 
 def to_device(rows: NDArray[Any], row_format: RowFormat, device: torch.device) -> DeviceBatch:

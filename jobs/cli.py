@@ -13,7 +13,7 @@ import click
 from jobs.commands.care import merge, repair, verify
 from jobs.commands.datasets import build, status
 from jobs.commands.look import demo, inspect
-from jobs.commands.runs import fill, train
+from jobs.commands.runs import fill, trace, train
 from jobs.console import complain, note
 from jobs.signals import Received, ending_signals
 from schemas.errors import BlankstreamError, CorruptDataError, UserError
@@ -61,5 +61,5 @@ def cli() -> None:
     """
 
 
-for _command in (demo, build, status, verify, repair, merge, inspect, train, fill):
+for _command in (demo, build, status, verify, repair, merge, inspect, train, trace, fill):
     cli.add_command(_command)

@@ -24,7 +24,7 @@ from jobs.progress.build_progress import BuildProgress
 from jobs.run_checkpoints import last_checkpoint
 from jobs.runs import open_run
 from jobs.summary import build_summary
-from jobs.train import train
+from jobs.train import TrainRequest, train
 from jobs.train_progress import TrainProgress
 from model.sampling import FillOptions
 from pipeline.dataset import open_dataset
@@ -62,7 +62,7 @@ def run_demo(config: Config, output: Path, executor: str, workers: int) -> None:
     _step(3, f"Train a tiny GLM in {run}, for at most three minutes")
     config = with_steps(config, dataset, run)
     with TrainProgress() as training:
-        train(config, {dataset: 1.0}, run, True, training)
+        train(TrainRequest(config, {dataset: 1.0}, run, resume=True), training)
     _step(4, "Compare its held-out loss with a unigram of the training labels")
     with PROGRESS.status("Reading the held-out rows"):
         table = loss_table(run, dataset)
@@ -116,7 +116,8 @@ def _seconds_per_step(config: Config, dataset: Path) -> float:
     short = dataclasses.replace(config.train, max_steps=_PROBE_STEPS)
     timer = _Timer()
     with tempfile.TemporaryDirectory() as folder:
-        train(dataclasses.replace(config, train=short), {dataset: 1.0}, Path(folder), False, timer)
+        probe = dataclasses.replace(config, train=short)
+        train(TrainRequest(probe, {dataset: 1.0}, Path(folder)), timer)
     return (timer.times[-1] - timer.times[0]) / (len(timer.times) - 1)
 
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from jobs.batches import check_positions, to_device
-from jobs.train_step import losses_by_objective
+from jobs.train_step import losses_by_objective, losses_by_sample
 from model.loss import token_losses
 from model.transformer import GLM
 from pipeline.dataset import Dataset
@@ -52,7 +52,8 @@ def heldout_losses(
             batch = to_device(rows, row_format, model.device)
             hidden_BLM = model(batch.tokens, batch.positions, batch.block_positions, batch.layout)
             losses = token_losses(model, hidden_BLM, batch.labels)
-            sums += losses_by_objective(losses, batch, len(row_format.objectives))
+            samples = losses_by_sample(losses, batch)
+            sums += losses_by_objective(samples, batch, len(row_format.objectives))
     model.train(was_training)
     return _named(row_format, sums.cpu().numpy())
 
@@ -102,7 +103,7 @@ def _rows(
     num_rows = dataset.num_rows(split)
     if not num_rows:
         raise DatasetError(
-            f"{dataset.path}: no rows in split '{split}'; build with a larger "
+            f"{dataset.name}: no rows in split '{split}'; build with a larger "
             "build.heldout_ratio or from more documents"
         )
     count = num_rows if max_rows is None else min(max_rows, num_rows)

@@ -4,8 +4,8 @@ Used by `blankstream inspect`. What is long is shortened and says by how much, u
 asked for.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, pairwise
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -13,14 +13,11 @@ from rich.padding import Padding
 from rich.text import Text
 
 from jobs.pages.attention_picture import block_picture, pixel_token
-from jobs.pages.visible_text import Run, count
+from jobs.pages.visible_text import count
 from jobs.sample_view import RowView, SampleView
-
-_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#8c9eff", "#ff8a50", "#cc79a7")
-"""Told apart by colour-blind readers (Okabe and Ito), and numbered wherever they stand."""
+from jobs.terminal_text import marked_text, plain_text, span_style
 
 _MASK_COLUMNS = 32
-_LONG_TEXT, _LONG_RUN = 900, 120
 _LONG_SAMPLE, _MOST_COLUMNS = 48, 64
 _MOST_SPANS = 8
 
@@ -52,9 +49,9 @@ def _render_sample(number: int, view: SampleView, everything: bool) -> Renderabl
             f"window {origin.window}, tokens {origin.first_token}..{origin.stop_token}"
         ),
     ]
-    body: list[tuple[str, RenderableType]] = [("text", _runs(view.text(), everything))]
+    body: list[tuple[str, RenderableType]] = [("text", marked_text(view.text(), everything))]
     if boundary:
-        body.append(("part A, as the model reads it", _runs(view.part_a(), everything)))
+        body.append(("part A, as the model reads it", marked_text(view.part_a(), everything)))
     body.append((_spans_title(view), _spans(view, everything)))
     body.append(("tokens", TokenLines(view, everything)))
     body.append(("who sees whom: a line looks at the columns that are filled", _mask(view)))
@@ -62,35 +59,6 @@ def _render_sample(number: int, view: SampleView, everything: bool) -> Renderabl
     for name, content in body:
         parts += [Text(f"\n{name}", style="bold"), Padding(content, (0, 0, 0, 2), expand=False)]
     return Group(*parts)
-
-
-def _style(span: int) -> str:
-    return f"black on {_COLOURS[(span - 1) % len(_COLOURS)]}" if span else ""
-
-
-def _runs(runs: Sequence[Run], everything: bool) -> Text:
-    """Runs one after another; what belongs to span 1 stands in `{1: }`, in colour or not."""
-    total, text = sum(len(run.text) for run in runs), Text()
-    for span, group in groupby(runs, key=lambda run: run.span):
-        if span:
-            text.append(f"{{{span}: ", style=f"bold {_style(span)}")
-        for run in group:
-            shown = run.text if everything or total < _LONG_TEXT else _shortened(run.text)
-            if run.is_special and not span:
-                text.append(f" {shown} ", style="bold")
-            else:
-                text.append(shown, style=_style(span))
-        if span:
-            text.append("}", style=f"bold {_style(span)}")
-    return text
-
-
-def _shortened(text: str) -> str:
-    left_out = len(text) - _LONG_RUN
-    if left_out <= 0:
-        return text
-    half = _LONG_RUN // 2
-    return f"{text[:half]} … {left_out} characters … {text[-half:]}"
 
 
 def _spans_title(view: SampleView) -> str:
@@ -104,22 +72,12 @@ def _spans(view: SampleView, everything: bool) -> Text:
     shown = view.spans if everything else view.spans[:_MOST_SPANS]
     for span in shown:
         fate = f" ({view.fate(span)})" if view.sample.boundary == view.length else ""
-        text.append(f" {span.number} ", style=f"bold {_style(span.number)}").append(" ")
-        text.append_text(_plain(view.reads(span), everything)).append(f"{fate}  →  ")
-        text.append_text(_plain(view.predicts(span), everything)).append("\n")
+        text.append(f" {span.number} ", style=f"bold {span_style(span.number)}").append(" ")
+        text.append_text(plain_text(view.reads(span), everything)).append(f"{fate}  →  ")
+        text.append_text(plain_text(view.predicts(span), everything)).append("\n")
     left_out = len(view.spans) - len(shown)
     text.append(f"… and {left_out} more spans; --tokens shows them\n" if left_out else "")
     text.rstrip()
-    return text
-
-
-def _plain(runs: Iterable[Run], everything: bool) -> Text:
-    text = Text()
-    for run in runs:
-        shown = run.text if everything else _shortened(run.text)
-        text.append(
-            f" {shown} " if run.is_special else shown, style="bold" if run.is_special else ""
-        )
     return text
 
 
@@ -133,11 +91,11 @@ def _mask(view: SampleView) -> Text:
     for token in tokens:
         owner = owners[token]
         name = str(owner % 10) if owner else "AB"[token >= boundary]
-        text.append(name, style=_style(owner) or "dim")
+        text.append(name, style=span_style(owner) or "dim")
     for line in lines:
         text.append("\n")
         for cell, token in zip(line, tokens, strict=True):
-            style = _style(owners[token]).removeprefix("black on ") if token >= boundary else ""
+            style = span_style(owners[token]).removeprefix("black on ") if token >= boundary else ""
             text.append(cell, style=style)
     return text
 
@@ -193,9 +151,10 @@ def _all_columns(view: SampleView) -> Iterator[list[Text]]:
         part = "A" if place < sample.boundary else "B"
         yield [
             Text(f"{part}{place}", style="dim"),
-            Text(_cell(piece), style=_style(owners[place])),
+            Text(_cell(piece), style=span_style(owners[place])),
             Text(
-                _cell(label) if label else "·", style=_style(label_owners[place]) if label else ""
+                _cell(label) if label else "·",
+                style=span_style(label_owners[place]) if label else "",
             ),
             Text(str(int(sample.positions[place]))),
             Text(str(int(sample.block_positions[place]))),

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from schemas.errors import RunError
+
 METRICS_NAME = "metrics.jsonl"
 
 
@@ -94,6 +96,29 @@ class MetricsLog:
     def sync(self) -> None:
         """Make what was written survive a loss of power."""
         os.fsync(self._file.fileno())
+
+
+def read_metrics(run: Path, step: int) -> dict[str, Any]:
+    """The line of `step`; `RunError` when the run has not taken it, or lost the line."""
+    path, last = run / METRICS_NAME, b""
+    wanted = f'{{"step": {step},'.encode()
+    try:
+        with path.open("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                if line.startswith(wanted):
+                    found: dict[str, Any] = json.loads(line)
+                    return found
+                last = line
+        taken = int(json.loads(last)["step"]) if last else 0
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise RunError(
+            f"{path}: cannot be read ({error}), so it is not known whether step {step} was taken; "
+            "restore it from a copy"
+        ) from error
+    steps = f"the steps 1..{taken}" if taken else "no step yet"
+    raise RunError(f"{run}: step {step} was not taken; the run has taken {steps}")
 
 
 def _kept_bytes(path: Path, step: int) -> int:

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -15,6 +15,9 @@ from jobs.console import say
 from jobs.executors.executor import EXECUTORS
 from schemas.config import Config, load_config, to_mapping, to_toml
 from schemas.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.shard_cache.folder import CacheFolder
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -57,6 +60,32 @@ def configured(command: Command) -> Command:
     return click.option("--preset", default="tiny", show_default=True, help="Name or .toml file.")(
         command
     )
+
+
+def cached(command: Command) -> Command:
+    """Add --cache and --cache-bytes to a command that reads data sets."""
+    command = click.option(
+        "--cache-bytes",
+        type=click.IntRange(1),
+        help="Most that --cache takes, over all processes.  [default: 100 GB]",
+    )(command)
+    return click.option(
+        "--cache",
+        type=Path,
+        help="Folder for shards of data sets behind URLs; processes may share it.",
+    )(command)
+
+
+def open_cache(folder: Path | None, limit_bytes: int | None) -> "CacheFolder | None":
+    """The cache that was asked for with `cached`; `UserError` for a folder that cannot be one."""
+    from pipeline.shard_cache.folder import CACHE_BYTES, CacheFolder
+
+    return None if folder is None else CacheFolder(folder, limit_bytes or CACHE_BYTES)
+
+
+def data_place(text: str) -> Path | str:
+    """A data set as it was named: a URL as it is, else a path."""
+    return text if "://" in text else Path(text)
 
 
 def executor_options(command: Command) -> Command:

@@ -25,7 +25,8 @@ from schemas.samples import Sample, Span
 
 class Origin(NamedTuple):
     """Where a sample comes from: `start`, `stop` are bytes of the decompressed source or rows of a
-    table, half-open; `first_token`, `stop_token` tokens of the document without [CLS] and eos."""
+    table, half-open; `first_token`, `stop_token` tokens of the document without [CLS] and eos;
+    `language` is empty when unknown."""
 
     document: str
     source: str
@@ -34,12 +35,17 @@ class Origin(NamedTuple):
     window: int
     first_token: int
     stop_token: int
+    language: str = ""
+
+    @property
+    def unit(self) -> str:
+        """What `start` and `stop` count: `rows` of a table, else `bytes`."""
+        return "rows" if kind_of(self.source) in (PARQUET, ARROW) else "bytes"
 
     @property
     def place(self) -> str:
         """The part of the source, with its unit."""
-        unit = "rows" if kind_of(self.source) in (PARQUET, ARROW) else "bytes"
-        return f"{unit} {self.start}..{self.stop}"
+        return f"{self.unit} {self.start}..{self.stop}"
 
 
 @dataclass(frozen=True)

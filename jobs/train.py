@@ -9,20 +9,40 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from jobs.batches import check_positions
 from jobs.learners import begin, training_tensors
 from jobs.metrics import MetricsLog, StepMetrics, TrainWatcher
+from jobs.model_fit import check_layer, fit_model
 from jobs.run_checkpoints import Checkpoint, delete_old_checkpoints, write_checkpoint
-from jobs.runs import build_section, prepare_run
+from jobs.run_start import prepare_run, renew_run
+from jobs.sample_losses import LossLog, SampleLosses, cut_losses
+from jobs.stream_record import Stretch, places_of, record_stretch
 from jobs.train_step import Learner, check_parameters, train_step
-from pipeline.dataset import Dataset, open_mixture
+from pipeline.given_data import open_mixture
+from pipeline.shard_cache.folder import CacheFolder
 from pipeline.stream import Batch, RowStream
 from schemas.config import Config
-from schemas.errors import ConfigError
 from schemas.manifest import TRAIN
-from schemas.model_config import ModelConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainRequest:
+    """Train to `config.train.max_steps` in the folder `output`, on data sets by weight.
+
+    With `resume` from the last checkpoint where there is one; with `change_data` other data sets,
+    weights, seeds and batch sizes may follow there. Data sets behind URLs are read through `cache`.
+    """
+
+    config: Config
+    datasets: Mapping[Path | str, float]
+    output: Path
+    resume: bool = False
+    change_data: bool = False
+    cache: CacheFolder | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,104 +63,63 @@ class _Run:
     learner: Learner
     stream: RowStream
     log: MetricsLog
+    losses: LossLog
 
 
-def train(
-    config: Config,
-    datasets: Mapping[Path | str, float],
-    output: Path,
-    resume: bool,
-    progress: TrainWatcher,
-) -> TrainResult:
-    """Train to `train.max_steps`, from the last checkpoint where `resume` finds one.
+def train(request: TrainRequest, progress: TrainWatcher) -> TrainResult:
+    """Take the steps that are left; a run that is finished returns at once.
 
-    A run that is finished returns at once. A function of its arguments on a CPU. Raises `UserError`
-    before anything is written when the request cannot be carried out, `BlankstreamError` when the
-    loss is no longer finite and `CorruptDataError` for damaged rows or checkpoints.
+    A function of its arguments on a CPU. Raises `UserError` before anything is written when the
+    request cannot be carried out, `BlankstreamError` when the loss is no longer finite and
+    `CorruptDataError` for damaged rows, checkpoints or losses.
     """
-    _check_layer(config)
-    mixture = open_mixture(datasets, TRAIN)
+    config, output = request.config, request.output
+    check_layer(config)
+    mixture = open_mixture(request.datasets, TRAIN, request.cache)
     model_config = config.model
     for dataset, _ in mixture:
         model_config = fit_model(model_config, dataset)
     config = dataclasses.replace(config, model=model_config)
-    checkpoint = prepare_run(output, config, mixture, resume)
+    checkpoint = prepare_run(output, config, mixture, request.resume, request.change_data)
     step = checkpoint.step if checkpoint else 0
     if step >= config.train.max_steps:
         return TrainResult(output, step, step, None)
-    with (
-        open_stream(config, datasets, checkpoint) as stream,
-        MetricsLog(output, step) as log,
-    ):
+    request = dataclasses.replace(request, config=config)
+    with open_stream(request, checkpoint) as stream, MetricsLog(output, step) as log:
+        if checkpoint is not None:
+            renew_run(output, config, mixture)
+        cut_losses(output, step)
+        record_stretch(output, _stretch(step, stream, config))
         learner = begin(config, stream.row_format, checkpoint)
-        last = _run_steps(_Run(output, learner, stream, log), step, progress)
+        with LossLog(output, rank=0) as losses:
+            last = _run_steps(_Run(output, learner, stream, log, losses), step, progress)
     return TrainResult(output, step, config.train.max_steps, last)
 
 
-def _check_layer(config: Config) -> None:
-    if config.model.layer != "glm":
-        raise ConfigError(
-            f"model.layer='{config.model.layer}' cannot be trained yet: its data sets can be "
-            'built, its layer is not there; set model.layer="glm" for GLM\'s own layer'
-        )
-
-
-def fit_model(config: ModelConfig, dataset: Dataset) -> ModelConfig:
-    """`config` with the vocabulary size of the data set's tokenizer where it is left open.
-
-    Raises `ConfigError` for a vocabulary that is too small, and for too few positions where the
-    data set's plan says how long its windows are.
-    """
-    size = int(dataset.manifest.tokenizer["vocab_size"])
-    if config.vocab_size == 0:
-        rounded = -(-size // config.vocab_multiple) * config.vocab_multiple
-        config = dataclasses.replace(config, vocab_size=rounded)
-    if config.vocab_size < size:
-        raise ConfigError(
-            f"model.vocab_size={config.vocab_size}: the tokenizer of {dataset.path} has {size} "
-            "tokens; set it to 0 to take its size"
-        )
-    needed = _max_position(build_section(dataset))
-    if needed > config.max_sequence_length:
-        raise ConfigError(
-            f"model.max_sequence_length={config.max_sequence_length}: {dataset.path} was built "
-            f"with windows whose positions reach {needed}; set model.max_sequence_length={needed} "
-            "or more, or build with smaller build.window_tokens"
-        )
-    return config
-
-
-def _max_position(build: dict[str, Any]) -> int:
-    """The highest position or block position that windows of a recipe can lead to; 0: unknown.
-
-    Block positions go furthest where one span takes all of a window but [CLS] and eos; with
-    sentinels the position of part B is `window_tokens` itself.
-    """
-    if not build:
-        return 0
-    window_tokens = int(build["window_tokens"])
-    kinds = {objective["kind"] for objective in build["objective"].values()}
-    has_sentinels = build["sentinels"] or "sentinel_spans" in kinds
-    block_positions = window_tokens + 1 - build["add_cls"] - build["add_eos"]
-    reach: int = max(window_tokens - 1 + has_sentinels, block_positions)
-    return reach
+def _stretch(step: int, stream: RowStream, config: Config) -> Stretch:
+    state = stream.state()
+    return Stretch(
+        step=step,
+        first_row=state["consumed_rows"],
+        batch_rows=config.train.batch_rows,
+        segments=state["segments"],
+        places=places_of(stream.datasets),
+    )
 
 
 def open_stream(
-    config: Config,
-    datasets: Mapping[Path | str, float],
-    checkpoint: Checkpoint | None,
-    rank: int = 0,
-    world_size: int = 1,
+    request: TrainRequest, checkpoint: Checkpoint | None, rank: int = 0, world_size: int = 1
 ) -> RowStream:
     """The training rows behind `checkpoint`, or from the first one on."""
     return RowStream(
-        datasets,
-        batch_rows=config.train.batch_rows,
-        seed=config.train.seed,
+        request.datasets,
+        batch_rows=request.config.train.batch_rows,
+        seed=request.config.train.seed,
         rank=rank,
         world_size=world_size,
         state=checkpoint.stream if checkpoint else None,
+        change=request.change_data,
+        cache=request.cache,
     )
 
 
@@ -163,6 +142,8 @@ def _run_step(run: _Run, step: int) -> StepMetrics:
     waited = time.perf_counter() - started
     check_positions(batch.rows, run.stream.row_format, run.learner.model.config)
     outcome = train_step(run.learner, batch.rows, step)
+    if run.learner.config.record_losses:
+        run.losses.append(_sample_losses(step + 1, batch, outcome.sample_losses))
     seconds = time.perf_counter() - started
     return StepMetrics(
         step=step + 1,
@@ -176,9 +157,23 @@ def _run_step(run: _Run, step: int) -> StepMetrics:
     )
 
 
+def _sample_losses(step: int, batch: Batch, sums_BS2: Tensor) -> SampleLosses:
+    """The sums (B, S, 2) of a step as they are recorded, places without a sample left out."""
+    is_sample = batch.lengths > 0
+    sums = sums_BS2.cpu().numpy()[is_sample]
+    return SampleLosses(
+        step=step,
+        first_row=batch.consumed_rows - len(batch),
+        num_samples=is_sample.sum(axis=1).astype(np.uint16),
+        num_labels=sums[:, 1].astype(np.uint32),
+        sums=sums[:, 0].astype(np.float32),
+    )
+
+
 def _save(run: _Run, step: int) -> None:
     learner = run.learner
     check_parameters(learner.model, step)
     run.log.sync()
+    run.losses.sync()
     write_checkpoint(run.path, step, learner.model, training_tensors(learner), run.stream.state())
     delete_old_checkpoints(run.path, learner.config.keep_checkpoints)

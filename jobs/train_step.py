@@ -44,12 +44,17 @@ class Learner:
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """Mean losses of a step over its labels, in nats; the gradient norm is that before clipping."""
+    """Mean losses of a step over its labels, in nats; the gradient norm is that before clipping.
+
+    `sample_losses`, float64 (B, S, 2) on the device, holds the sum of the losses of each sample and
+    the number of its labels.
+    """
 
     loss: float
     objective_losses: dict[str, float]
     lr: float
     grad_norm: float
+    sample_losses: Tensor
 
 
 def train_step(learner: Learner, rows: Rows, step: int) -> StepOutcome:
@@ -59,7 +64,7 @@ def train_step(learner: Learner, rows: Rows, step: int) -> StepOutcome:
     reference averages the means of its ranks instead. `BlankstreamError`, and no update, when loss
     or gradient are not finite.
     """
-    sums = _accumulate_gradients(learner, rows)
+    sums, samples = _accumulate_gradients(learner, rows)
     loss, objective_losses = _means(sums.tolist(), learner.row_format)
     grad_norm = _clip(learner)
     _check_finite(step, loss, grad_norm)
@@ -67,7 +72,7 @@ def train_step(learner: Learner, rows: Rows, step: int) -> StepOutcome:
     set_learning_rate(learner.optimizer, rate)
     learner.optimizer.step()
     learner.optimizer.zero_grad(set_to_none=True)
-    return StepOutcome(loss, objective_losses, rate, grad_norm)
+    return StepOutcome(loss, objective_losses, rate, grad_norm, samples)
 
 
 def check_parameters(model: GLM, step: int) -> None:
@@ -80,29 +85,39 @@ def check_parameters(model: GLM, step: int) -> None:
             )
 
 
-def losses_by_objective(losses: TokenLosses, batch: DeviceBatch, num_objectives: int) -> Tensor:
-    """Sum of the losses and number of labels, float64 (objectives + 1, 2), by objective code."""
-    codes_N = batch.objectives_at(losses.indices)
+def losses_by_sample(losses: TokenLosses, batch: DeviceBatch) -> Tensor:
+    """Sum of the losses and number of labels, float64 (B, S, 2), of each sample place."""
     values_N = losses.losses.detach().double()
     columns_N2 = torch.stack((values_N, torch.ones_like(values_N)), dim=1)
-    return columns_N2.new_zeros(num_objectives + 1, 2).index_add_(0, codes_N, columns_N2)
+    num_rows, places = batch.objectives.shape[0], batch.objectives.shape[1] + 1
+    sums = columns_N2.new_zeros(num_rows * places, 2)
+    sums.index_add_(0, batch.samples_at(losses.indices), columns_N2)
+    return sums.view(num_rows, places, 2)[:, :-1]
 
 
-def _accumulate_gradients(learner: Learner, rows: Rows) -> Tensor:
-    """Backward over each micro-batch; returns the sums of `losses_by_objective`."""
+def losses_by_objective(samples: Tensor, batch: DeviceBatch, num_objectives: int) -> Tensor:
+    """What `losses_by_sample` gave summed by objective code, float64 (objectives + 1, 2)."""
+    sums = samples.new_zeros(num_objectives + 1, 2)
+    return sums.index_add_(0, batch.objectives.flatten(), samples.reshape(-1, 2))
+
+
+def _accumulate_gradients(learner: Learner, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Backward over each micro-batch; returns the losses by objective and by sample."""
     row_format, model = learner.row_format, learner.model
     labels = rows[:, row_format.slices["labels"]]
     num_labels = max(1, int(np.count_nonzero(labels != row_format.ignore)))
     num_objectives = len(row_format.objectives)
     sums = torch.zeros(num_objectives + 1, 2, dtype=torch.float64, device=model.device)
+    samples = []
     for part in _micro_batches(rows, learner.config.micro_batch_rows):
         batch = to_device(part, row_format, model.device)
         with autocast(model.device, learner.bfloat16):
             hidden_BLM = model(batch.tokens, batch.positions, batch.block_positions, batch.layout)
             losses = token_losses(model, hidden_BLM, batch.labels)
         (losses.losses.sum() / num_labels).backward()  # type: ignore[no-untyped-call]
-        sums += losses_by_objective(losses, batch, num_objectives)
-    return sums
+        samples.append(losses_by_sample(losses, batch))
+        sums += losses_by_objective(samples[-1], batch, num_objectives)
+    return sums, torch.cat(samples)
 
 
 def _micro_batches(rows: Rows, micro_batch_rows: int) -> Iterator[Rows]:

@@ -1,7 +1,5 @@
 """How much memory a worker of a build may need, by which workers are admitted."""
 
-import numpy as np
-
 from pipeline.packing import OPEN_ROWS
 from schemas.build_config import BuildConfig
 from schemas.manifest import SPLITS
@@ -15,7 +13,6 @@ _BASE_MEMORY_BYTES = 450_000_000
 def worker_memory_bytes(plan: Plan, config: BuildConfig) -> int:
     """What a worker needs at most: the rows it holds open in both splits, and everything else."""
     row_format = row_format_of(plan.recipe)
-    row_bytes = row_format.width * np.dtype(row_format.dtype).itemsize
     origin_bytes = 4 * len(ORIGIN_COLUMNS) * row_format.max_samples
-    rows = len(SPLITS) * (config.record_batch_rows + OPEN_ROWS + 1)
-    return _BASE_MEMORY_BYTES + 2 * rows * (row_bytes + origin_bytes)
+    rows = len(SPLITS) * (config.batch_rows(row_format) + OPEN_ROWS + 1)
+    return _BASE_MEMORY_BYTES + 2 * rows * (row_format.row_bytes + origin_bytes)

@@ -6,11 +6,11 @@ Stands between visits and readers below and the prefetching `RowStream` above.
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.batch import Batch
+from pipeline.courses import Window
 from pipeline.reader import RowReader, gather_mixed
 from pipeline.visits import Numbers, Visits
 from schemas.errors import BlankstreamError
@@ -18,68 +18,22 @@ from schemas.errors import BlankstreamError
 GATHER_ROWS, MAX_GATHER_BATCHES = 1024, 64
 """One gather takes as many batches as have about this many rows: 16 of 64."""
 
+AHEAD_WINDOWS = 4
+"""Windows whose shards a reader is told of: the one at hand, and those that follow."""
+
 PLAN_ROWS = 16384
 """Row numbers computed at once; the order costs 100 ns a row for 1,024 rows, 25 ns for these."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """This rank's rows of one global batch, as views of `rows` (n, width) in the type on disk.
-
-    `datasets` and `row_numbers`, int64 (n,), say where each row is from: an index into
-    `RowStream.datasets` and the row's number in the split. `consumed_rows` counts the rows of all
-    ranks up to the end of this batch. The arrays belong to the consumer and may be written to.
-    """
-
-    rows: NDArray[Any]
-    datasets: Numbers
-    row_numbers: Numbers
-    consumed_rows: int
-    slices: dict[str, slice]
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def tokens(self) -> NDArray[Any]:
-        """Token ids (n, row_tokens)."""
-        return self.rows[:, self.slices["tokens"]]
-
-    @property
-    def labels(self) -> NDArray[Any]:
-        """Labels (n, row_tokens); `RowFormat.ignore` where nothing is predicted."""
-        return self.rows[:, self.slices["labels"]]
-
-    @property
-    def positions(self) -> NDArray[Any]:
-        """Positions (n, row_tokens)."""
-        return self.rows[:, self.slices["positions"]]
-
-    @property
-    def block_positions(self) -> NDArray[Any]:
-        """Block positions (n, row_tokens)."""
-        return self.rows[:, self.slices["block_positions"]]
-
-    @property
-    def lengths(self) -> NDArray[Any]:
-        """Tokens of each sample (n, max_samples), 0 for none."""
-        return self.rows[:, self.slices["lengths"]]
-
-    @property
-    def boundaries(self) -> NDArray[Any]:
-        """Length of part A of each sample (n, max_samples)."""
-        return self.rows[:, self.slices["boundaries"]]
-
-    @property
-    def objectives(self) -> NDArray[Any]:
-        """Objective code of each sample (n, max_samples), 0 for none."""
-        return self.rows[:, self.slices["objectives"]]
 
 
 @dataclass(frozen=True)
 class Cut:
     """How the endless sequence of rows is cut: rank `rank` of `world_size` takes its share of each
-    global batch of `batch_rows` rows; the last ends at `total` (None: never) and may be short."""
+    global batch of `batch_rows` rows; the last ends at `total` (None: never) and may be short.
+
+    A batch knows nothing of epochs: it goes on over the end of one, more than once where it is
+    larger than a data set. `drop_last` leaves out a short last batch, also where it is the only
+    one, so that every batch has `batch_rows` rows.
+    """
 
     batch_rows: int
     rank: int
@@ -127,12 +81,14 @@ class BatchSource:
 
         A damaged shard is raised in place of the first batch that needs it.
         """
-        planned = 1
+        planned, told = 1, dict[int, Window]()
         while plan := self._plan(start, planned):
             step = min(planned, self._gather_batches)
             for first in range(0, len(plan), step):
-                yield from self._gather(plan[first : first + step])
-            start = plan[-1].consumed_rows
+                part = plan[first : first + step]
+                self._tell_ahead(start, told)
+                yield from self._gather(part)
+                start = part[-1].consumed_rows
             planned = min(2 * planned, self._plan_batches)
 
     def close(self) -> None:
@@ -153,6 +109,14 @@ class BatchSource:
             _Planned(datasets[first:stop], rows[first:stop], end)
             for (first, stop), end in zip(itertools.pairwise(edges), ends[1:], strict=True)
         ]
+
+    def _tell_ahead(self, start: int, told: dict[int, Window]) -> None:
+        """Say which shards are needed from row `start` on, when a window begins there or before."""
+        for coming in self._visits.ahead(start):
+            if told.get(coming.source) != coming.window:
+                told[coming.source] = coming.window
+                shards = itertools.islice(coming.shards, AHEAD_WINDOWS * coming.window.num_shards)
+                self._readers[coming.source].ahead(list(dict.fromkeys(shards)))
 
     def _gather(self, plan: list[_Planned]) -> Iterator[list[Batch]]:
         try:

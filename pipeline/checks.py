@@ -11,6 +11,7 @@ from pipeline.readers.encodings import check_encoding
 from schemas.build_config import BuildConfig, ObjectiveConfig
 from schemas.errors import ConfigError
 from schemas.objectives import SpecialTokens
+from schemas.samples import RowFormat
 
 MAX_ROW_MEMORY_BYTES = 1 << 30
 """Largest memory for the rows that a worker fills, for each split."""
@@ -90,8 +91,8 @@ def _check_objective(name: str, objective: ObjectiveConfig, config: BuildConfig)
 
 def _check_memory(config: BuildConfig) -> None:
     """A worker holds a record batch of rows and the open ones, at most 4 bytes a number."""
-    row_bytes = 4 * (4 * config.row_tokens + 3 * config.max_samples)
-    rows = config.record_batch_rows + OPEN_ROWS
+    row_format = RowFormat(config.row_tokens, config.max_samples, "uint32", ())
+    row_bytes, rows = row_format.row_bytes, config.batch_rows(row_format) + OPEN_ROWS
     if rows * row_bytes > MAX_ROW_MEMORY_BYTES:
         fitting = MAX_ROW_MEMORY_BYTES // row_bytes - OPEN_ROWS
         remedy = f"set build.record_batch_rows={fitting}" if fitting > 0 else "lower row_tokens"

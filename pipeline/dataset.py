@@ -4,35 +4,48 @@ Stands between the build, which writes `manifest.json` last, and the stream.
 """
 
 import hashlib
-from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
-
-from pipeline.mapped_shards import checked_path
+from pipeline.open_shards import OpenShards, ShardSource
 from pipeline.reader import RowReader
-from pipeline.table import REBUILD_REMEDY, ShardTable
-from schemas.config import differing_keys
+from pipeline.shard_cache.folder import CacheFolder
+from pipeline.shard_cache.place import CachedPlace
+from pipeline.shard_formats.mappings import HOLDS_DESCRIPTORS
+from pipeline.shard_places import LocalPlace, ShardPlace
+from pipeline.shard_table import ShardTable
+from pipeline.stores.choice import open_store
+from pipeline.stores.local import LocalStore
+from pipeline.stores.store import Store
+from pipeline.table import REBUILD_REMEDY
 from schemas.errors import DatasetError, UserError
 from schemas.manifest import SPLITS, Manifest
-from schemas.names import MANIFEST_NAME
-from schemas.samples import RowFormat
-from schemas.sealed import read_regular
+from schemas.names import MANIFEST_NAME, PLAN_NAME
+from schemas.samples import SHARD_FORMATS, RowFormat
 
-_MAX_WEIGHT = 1e12
-MAPPED_FORMAT = "arrow"
-"""The shard format whose rows lie in the file as they are."""
-MAX_OPEN_FILES = 256
-"""Shards mapped at once by one reader; each takes one file descriptor."""
+MAX_OPEN_SHARDS = 1 << 14
+"""Shards open at once in one stream: a quarter of the mappings that Linux allows a process."""
+FEW_OPEN_SHARDS = 256
+"""As many instead where each takes a file descriptor, or is a copy in a cache, which keeps its
+place on the disk as long as it is open."""
+DECODED_BYTES = 2 << 30
+"""Memory for decoded rows of one reader; a stream has one reader for each of its data sets."""
 
 
 class Dataset:
     """What the manifest of one data set says. `digest`, its identity, is the hex SHA-256 of the
-    manifest's bytes, and through the hashes in it of everything that is ever read."""
+    manifest's bytes, and through the hashes in it of everything that is ever read.
 
-    def __init__(self, path: Path, manifest: Manifest, digest: str) -> None:
-        self.path, self.manifest, self.digest = path, manifest, digest
+    `store` has its small files; `place` is where its shards and their table are opened.
+    """
+
+    def __init__(self, store: Store, place: ShardPlace, manifest: Manifest, digest: str) -> None:
+        self.store, self.place = store, place
+        self.manifest, self.digest = manifest, digest
+
+    @property
+    def name(self) -> str:
+        """Path or URL, for people."""
+        return self.store.place
 
     @property
     def row_format(self) -> RowFormat:
@@ -44,59 +57,95 @@ class Dataset:
         """Hash of the tokenizer's model; data sets are mixed only where it is equal."""
         return str(self.manifest.tokenizer.get("model_sha256", ""))
 
+    @property
+    def max_open_shards(self) -> int:
+        """Shards that may be open at once, of all data sets of a stream together."""
+        is_cheap = isinstance(self.place, LocalPlace) and not HOLDS_DESCRIPTORS
+        return MAX_OPEN_SHARDS if is_cheap else FEW_OPEN_SHARDS
+
     def num_rows(self, split: str) -> int:
         """Rows of `split`; `UserError` for a split that does not exist."""
         return self.manifest.rows[_checked(split)]
 
-    def reader(self, split: str, max_open_files: int = MAX_OPEN_FILES) -> RowReader:
+    def reader(
+        self,
+        split: str,
+        max_open_shards: int | None = None,
+        memory_bytes: int = DECODED_BYTES,
+    ) -> RowReader:
         """A new reader of `split`, with its own memory of what was verified.
 
-        `DatasetError` for shards that cannot be mapped.
+        At most `max_open_shards` are open at once (None: as many as the data set's may be).
+        `memory_bytes` bounds the decoded rows of shards that are not mapped, in this reader alone.
+        `DatasetError` for a shard format that this release does not know.
         """
-        if self.manifest.shard_format != MAPPED_FORMAT:
+        shard_format = self.manifest.shard_format
+        if shard_format not in SHARD_FORMATS:
             raise DatasetError(
-                f"{self.path}: its shards are '{self.manifest.shard_format}', only "
-                f"'{MAPPED_FORMAT}' is streamed; build with build.shard_format={MAPPED_FORMAT}, "
-                "or read the tars with webdataset"
+                f"{self.name}: shard format {shard_format!r}, this release knows "
+                f"{', '.join(SHARD_FORMATS)}; use the release that wrote the data set"
             )
-        table = ShardTable(
-            checked_path(self.path, self.manifest.table.path), self.manifest, _checked(split)
-        )
-        blocks = [block for block in self.manifest.table_blocks if block.split == split]
-        return RowReader(self.path, self.row_format, table, blocks, max_open_files)
+        table = ShardTable(self.place, self.manifest, _checked(split))
+        source = ShardSource(self.place, shard_format, self.row_format)
+        limit = max_open_shards or self.max_open_shards
+        return RowReader(table, OpenShards(source, limit, memory_bytes))
 
 
-def open_dataset(path: Path | str) -> Dataset:
-    """The data set in the folder `path`; shards and their table are opened when they are read.
+def open_dataset(place: Path | str, cache: CacheFolder | None = None) -> Dataset:
+    """The data set at `place`, a folder or URL; shards and their table are opened when they are
+    read, those behind a URL through `cache`.
 
-    Raises `DatasetError` when the folder is missing, its build unfinished, or its manifest not one
-    that agrees with itself.
+    Raises `DatasetError` when there is none, its build is unfinished, or its manifest not one that
+    agrees with itself; `UserError` for a URL without a cache.
     """
-    path = Path(path)
-    place = path / MANIFEST_NAME
-    try:
-        content = read_regular(place)
-    except OSError as error:
-        raise DatasetError(_why_unreadable(path, place, error)) from error
-    manifest = Manifest.from_json(content.decode("utf-8", "replace"), str(place))
-    _check_blocks(manifest, place)
-    return Dataset(path, manifest, hashlib.sha256(content).hexdigest())
-
-
-def _why_unreadable(path: Path, place: Path, error: OSError) -> str:
-    if not path.exists():
-        return f"{path}: no such folder; expected a data set made by `blankstream build`"
-    if not path.is_dir():
-        return f"{path}: a file, expected the folder of a data set"
-    if not place.exists():
-        return (
-            f"{path}: no {MANIFEST_NAME}: the build has not finished; run the same `blankstream "
-            "build` again to complete it"
+    store = open_store(place)
+    if isinstance(store, LocalStore):
+        return parse_dataset(store, LocalPlace(store.folder), _read_manifest(store))
+    if cache is None:
+        raise UserError(
+            f"{store.place}: a data set behind a URL is read through a local cache; give a folder "
+            "for it, cache=FOLDER (`train --cache FOLDER`)"
         )
-    return f"{place}: cannot be read ({error.strerror})"
+    return parse_dataset(store, CachedPlace(store, cache), _read_manifest(store))
 
 
-def _check_blocks(manifest: Manifest, place: Path) -> None:
+def parse_dataset(store: Store, place: ShardPlace, content: bytes) -> Dataset:
+    """The data set in `store` whose `manifest.json` is `content` and whose shards `place` opens.
+
+    Raises `DatasetError` when the manifest is not one that agrees with itself.
+    """
+    where = store.where(MANIFEST_NAME)
+    manifest = Manifest.from_json(content.decode("utf-8", "replace"), where)
+    _check_blocks(manifest, where)
+    return Dataset(store, place, manifest, hashlib.sha256(content).hexdigest())
+
+
+def _read_manifest(store: Store) -> bytes:
+    try:
+        return store.read(MANIFEST_NAME)
+    except OSError as error:
+        raise DatasetError(_why_unreadable(store, error)) from error
+
+
+def _why_unreadable(store: Store, error: OSError) -> str:
+    if isinstance(store, LocalStore) and not store.folder.is_dir():
+        if store.folder.exists():
+            return f"{store.place}: a file, expected the folder of a data set"
+        return f"{store.place}: no such folder; expected a data set made by `blankstream build`"
+    if isinstance(error, FileNotFoundError):
+        if isinstance(store, LocalStore) or store.size(PLAN_NAME) is not None:
+            return (
+                f"{store.place}: no {MANIFEST_NAME}: the build has not finished; run the same "
+                "`blankstream build` again to complete it"
+            )
+        return (
+            f"{store.place}: neither {MANIFEST_NAME} nor {PLAN_NAME} is there; expected a data set "
+            "made by `blankstream build`"
+        )
+    return f"{store.where(MANIFEST_NAME)}: cannot be read ({error.strerror or error})"
+
+
+def _check_blocks(manifest: Manifest, place: str) -> None:
     """The table's blocks must cover the rows of every split, in order and without a gap."""
     found = dict.fromkeys(SPLITS, 0)
     for block in manifest.table_blocks:
@@ -106,50 +155,6 @@ def _check_blocks(manifest: Manifest, place: Path) -> None:
         raise DatasetError(
             f"{place}: rows per split {manifest.rows} do not agree with the blocks of the shard "
             f"table, which cover {found}; {REBUILD_REMEDY}"
-        )
-
-
-def open_mixture(
-    datasets: Mapping[Path | str, float] | Path | str, split: str
-) -> list[tuple[Dataset, float]]:
-    """The data sets (folder -> weight, or one folder) with their weights, in order of digest.
-
-    Raises `UserError` for no data set or a weight that is not above 0, `DatasetError` for one
-    without rows in `split`, for the same one twice, and for two whose rows cannot be mixed.
-    """
-    weights = datasets if isinstance(datasets, Mapping) else {datasets: 1.0}
-    odd = [path for path in weights if not isinstance(path, str | Path) or "\0" in str(path)]
-    if odd or not weights:
-        raise UserError(f"data sets {datasets!r}: expected {{folder: weight}}, or one folder")
-    opened = [(open_dataset(path), _checked_weight(path, weights[path])) for path in weights]
-    opened.sort(key=lambda pair: pair[0].digest)
-    for dataset, _ in opened:
-        if not dataset.num_rows(split):
-            raise DatasetError(f"{dataset.path}: no rows in split {split!r} to read")
-    for (first, _), (second, _) in pairwise(opened):
-        _check_mixable(first, second)
-    return opened
-
-
-def _checked_weight(path: Path | str, weight: float) -> float:
-    number = isinstance(weight, float | int | np.number) and not isinstance(weight, bool)
-    if not number or not 0 < weight <= _MAX_WEIGHT:
-        raise UserError(
-            f"{path}: weight {weight!r}, expected a number above 0, at most {_MAX_WEIGHT:g}"
-        )
-    return float(weight)
-
-
-def _check_mixable(first: Dataset, second: Dataset) -> None:
-    pair = f"{first.path} and {second.path}"
-    if first.digest == second.digest:
-        raise DatasetError(f"{pair}: the same data set twice; give it once, with one weight")
-    differences = differing_keys(first.row_format.to_mapping(), second.row_format.to_mapping())
-    differences += differing_keys(first.manifest.tokenizer, second.manifest.tokenizer, "tokenizer")
-    if differences:
-        raise DatasetError(
-            f"{pair} cannot be mixed, their rows differ in {'; '.join(differences)}; build both "
-            "with the same tokenizer, row sizes and objectives"
         )
 
 

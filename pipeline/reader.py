@@ -1,4 +1,4 @@
-"""Row numbers -> rows: a gather from verified, memory-mapped shards in one copy.
+"""Row numbers -> rows: a gather from verified shards, mapped or decoded, in one copy.
 
 Stands between the order of a stream and its batches. A row number leads over the table's block and
 the shard to a record batch and, once that is verified, to an address; then NumPy copies all rows
@@ -6,50 +6,65 @@ at once, whatever shards and data sets they are in.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.mapped_shards import UNVERIFIED, MappedShard, Numbers, ShardBlock, copy_memory
-from pipeline.shard_formats.arrow_shards import origin_of
-from pipeline.table import ShardTable
-from schemas.manifest import ShardEntry, TableBlock
-from schemas.samples import RowFormat
+from pipeline.mapped_shards import copy_memory
+from pipeline.open_shards import OpenShards
+from pipeline.shard_blocks import Numbers, ShardBlock, bytes_of_row
+from pipeline.shard_table import ShardTable
+from schemas.manifest import ShardEntry
+
+_MAX_BLOCKS = 256
+"""Blocks of the table whose shards are remembered: a quarter of a million shards."""
+
+
+class _Part(NamedTuple):
+    """The rows of a gather that lie in one block: their places in the gather, and of each the
+    shard, the record batch, and the row in that batch."""
+
+    block: ShardBlock
+    here: Numbers
+    shards: Numbers
+    batches: Numbers
+    rows: Numbers
 
 
 class RowReader:
     """The rows of one split by row number; nothing is copied that was not verified.
 
-    A record batch is hashed when it is first touched. The identity of every touched shard is
-    checked again in each call, before its rows are copied; a file changed since is verified anew.
-    Outside the promise: what happens to a file between that check and the copy, about a millisecond
-    (changed bytes go unseen, a truncation ends the process), and changes that leave its size and
-    times as they were, such as one within the clock tick in which it was opened. At most
-    `max_open_files` shards are mapped at once; one that is mapped again unchanged is not hashed
-    again. `CorruptDataError` names a shard that is missing, truncated or damaged. Not thread-safe.
+    A record batch is hashed when it is first touched. Shards in the format `arrow` are mapped. The
+    identity of every touched one is checked again in each call, before its rows are copied; a file
+    changed since is verified anew, one that was mapped before and is unchanged is not. Outside the
+    promise: what happens to a file between that check and the copy, about a millisecond (changed
+    bytes go unseen, a truncation ends the process), and changes that leave its size and times as
+    they were, such as one within the clock tick in which it was opened.
+
+    Other formats are decoded, a record batch at a time, into a bounded number of bytes that this
+    reader has for itself; what happens to a file afterwards does not reach them. Rows in random
+    order are read well only where the record batches that they are in fit there.
+
+    `CorruptDataError` names a damaged shard of which no other copy is to be had. Not thread-safe.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        row_format: RowFormat,
-        table: ShardTable,
-        blocks: Sequence[TableBlock],
-        max_open_files: int,
-    ) -> None:
-        self._folder, self.row_format, self._table = folder, row_format, table
-        self._row_bytes = row_format.width * np.dtype(row_format.dtype).itemsize
-        self._described = blocks
-        self._first_rows = np.array([block.first_row for block in blocks], np.int64)
-        self._blocks: dict[int, ShardBlock] = {}
-        self._mapped: OrderedDict[MappedShard, None] = OrderedDict()
-        self._max_open_files = max_open_files
-        self.num_rows = sum(block.rows for block in blocks)
-        self.num_verified = 0
-        """Record batches hashed so far, by this reader."""
+    def __init__(self, table: ShardTable, shards: OpenShards) -> None:
+        self._table, self._shards = table, shards
+        self.row_format = shards.source.row_format
+        self._blocks: OrderedDict[int, ShardBlock] = OrderedDict()
+        self.num_rows = sum(block.rows for block in table.blocks)
+
+    @property
+    def num_verified(self) -> int:
+        """Record batches hashed so far."""
+        return self._shards.num_verified
+
+    @property
+    def num_decoded_bytes(self) -> int:
+        """Memory that decoded record batches take at present."""
+        return self._shards.memory.num_bytes
 
     def gather(self, row_numbers: Numbers) -> NDArray[Any]:
         """Copies of the rows `row_numbers` (n,), each in [0, num_rows), as (n, width)."""
@@ -59,80 +74,84 @@ class RowReader:
         """Shard of a row, its index in the shard, and its origin (4, max_samples)."""
         self._check(row_number, row_number)
         block = self._block(self._table.block_of(row_number))
-        shard = self._shard(block, int(np.searchsorted(block.first_rows, row_number, "right")) - 1)
-        shard.refresh()
-        index = row_number - shard.entry.first_row
-        batch, place = divmod(index, shard.batch_rows)
-        origin = origin_of(shard.file.batch(batch), self.row_format)[:, place]
-        return shard.entry, index, origin.copy()
+        number = int(np.searchsorted(block.first_rows, row_number, "right")) - 1
+        entry = block.columns.entry(number)
+        index = row_number - entry.first_row
+        return entry, index, self._shards.origin(block, number, index)
+
+    def rows_of(self, block: int) -> Numbers:
+        """Rows of each shard of block `block` of the split's table, verified, int64 (shards,)."""
+        known = self._blocks.get(block)
+        return (self._table.columns(block) if known is None else known.columns).rows
+
+    def ahead(self, shards: Sequence[tuple[int, int]]) -> None:
+        """Say which shards will be read next, the soonest first, as (block, shard in the block)."""
+        wanted = (self._block(block).columns.stored(number) for block, number in shards)
+        self._shards.source.place.ahead([self._table.stored, *wanted])
+
+    def stored_bytes(self, shards: Iterable[tuple[int, int]]) -> int:
+        """Bytes of the files of shards, each (block, shard in the block), and of their table."""
+        files = (self._block(block).columns.stored(number) for block, number in shards)
+        return self._table.stored.hashes.bytes + sum(one.hashes.bytes for one in files)
 
     def locate(self, row_numbers: Numbers) -> Numbers | None:
-        """Address of each of the rows (n,), mapped until this reader is used again.
+        """Address of each of the rows (n,), valid until this reader is used again.
 
         What is not yet verified is verified, and `num_verified` grows; then call again, since
-        hashing takes a while in which a file may change. None when the rows are in more than
-        `max_open_files` shards.
+        hashing takes a while in which a file may change. None when the rows are in more shards than
+        may be open, or in more record batches than fit into memory; one row always fits.
         """
         if not len(row_numbers):
             return row_numbers
         self._check(int(row_numbers.min()), int(row_numbers.max()))
-        numbers = np.searchsorted(self._first_rows, row_numbers, side="right") - 1
-        addresses, room = np.empty_like(row_numbers), self._max_open_files
-        for number in np.flatnonzero(np.bincount(numbers)).tolist():
-            here = np.flatnonzero(numbers == number)
-            block = self._block(number)
-            shards = np.searchsorted(block.first_rows, row_numbers[here], side="right") - 1
-            touched = np.flatnonzero(np.bincount(shards)).tolist()
-            room -= len(touched)
-            if room < 0:
-                return None
-            block.bases[touched] = [self._shard(block, index).refresh() for index in touched]
-            addresses[here] = self._addresses(block, shards, row_numbers[here])
+        parts = self._parts(row_numbers)
+        if parts is None or not self._shards.verify([(part.block, part.batches) for part in parts]):
+            return None
+        row_bytes, addresses = bytes_of_row(self.row_format), np.empty_like(row_numbers)
+        for block, here, shards, batches, rows in parts:
+            addresses[here] = block.bases[shards] + block.offsets[batches] + rows * row_bytes
         return addresses
 
     def close(self) -> None:
-        """Release every mapping; the reader may be used again."""
+        """Release every file and decoded row; the reader may be used again."""
         self._table.close()
-        while self._mapped:
-            self._mapped.popitem()[0].file.close()
+        self._shards.close()
 
     def _check(self, low: int, high: int) -> None:
         """Not an assertion: what lies outside would be copied from memory of others."""
         if low < 0 or high >= self.num_rows:
             raise IndexError(f"row numbers {low}..{high} are not all in [0, {self.num_rows})")
 
+    def _parts(self, row_numbers: Numbers) -> list[_Part] | None:
+        """Where the rows are, in shards that were refreshed; None for too many of them, or of
+        blocks."""
+        numbers = np.searchsorted(self._table.first_rows, row_numbers, side="right") - 1
+        parts, room = [], self._shards.max_open_shards
+        touched_blocks = np.flatnonzero(np.bincount(numbers)).tolist()
+        if len(touched_blocks) > _MAX_BLOCKS:
+            return None
+        for number in touched_blocks:
+            here = np.flatnonzero(numbers == number)
+            block, rows = self._block(number), row_numbers[here]
+            shards = np.searchsorted(block.first_rows, rows, side="right") - 1
+            touched = np.flatnonzero(np.bincount(shards)).tolist()
+            room -= len(touched)
+            if room < 0:
+                return None
+            self._shards.refresh(block, touched)
+            batches, rest = np.divmod(rows - block.first_rows[shards], block.batch_rows[shards])
+            parts.append(_Part(block, here, shards, batches + block.first_batches[shards], rest))
+        return parts
+
     def _block(self, number: int) -> ShardBlock:
-        if number not in self._blocks:
-            shards = self._table.shards(number)
-            self._blocks[number] = ShardBlock(self._described[number], shards)
-        return self._blocks[number]
-
-    def _addresses(self, block: ShardBlock, shards: Numbers, row_numbers: Numbers) -> Numbers:
-        batches, rest = np.divmod(row_numbers - block.first_rows[shards], block.batch_rows[shards])
-        batches += block.first_batches[shards]
-        offsets = block.offsets[batches]
-        if offsets.min() == UNVERIFIED:
-            for batch in np.unique(batches[offsets == UNVERIFIED]).tolist():
-                number = int(np.searchsorted(block.first_batches, batch, side="right")) - 1
-                self._shard(block, number).verify(batch - int(block.first_batches[number]))
-                self.num_verified += 1
-        rest *= self._row_bytes
-        rest += offsets
-        rest += block.bases[shards]
-        return rest
-
-    def _shard(self, block: ShardBlock, number: int) -> MappedShard:
-        """The shard, opened on first use, and now the most recently used one."""
-        shard = block.shards[number]
-        if shard is None:
-            shard = block.open(number, self._folder, self.row_format)
-        if shard in self._mapped:
-            self._mapped.move_to_end(shard)
-            return shard
-        self._mapped[shard] = None
-        if len(self._mapped) > self._max_open_files:
-            self._mapped.popitem(last=False)[0].file.close()
-        return shard
+        """The block, decoded on first use, and now the most recently used one."""
+        block = self._blocks.pop(number, None)
+        if block is None:
+            block = ShardBlock(self._table.columns(number))
+            while len(self._blocks) >= _MAX_BLOCKS:
+                self._shards.forget(self._blocks.popitem(last=False)[1])
+        self._blocks[number] = block
+        return block
 
 
 def gather_mixed(
@@ -141,14 +160,12 @@ def gather_mixed(
     """Copies of rows of one format as (n, width): row i is row `row_numbers[i]` of the reader
     `readers[choices[i]]`."""
     row_format = readers[0].row_format
-    rows = np.empty((0, row_format.width), row_format.dtype)
+    rows = np.empty((len(row_numbers), row_format.width), row_format.dtype)
     if not len(row_numbers):
         return rows
     addresses = _locate_all(readers, choices, row_numbers)
     if addresses is not None:
-        copied = copy_memory(addresses, row_format.width * rows.itemsize)
-        return copied.view(rows.dtype).reshape(len(row_numbers), row_format.width)
-    rows = np.empty((len(row_numbers), row_format.width), row_format.dtype)
+        return copy_memory(addresses, bytes_of_row(row_format)).view(rows.dtype).reshape(rows.shape)
     for half in np.array_split(np.argsort(row_numbers), 2):
         rows[half] = gather_mixed(readers, choices[half], row_numbers[half])
     return rows

@@ -48,7 +48,8 @@ class RowPool:
 
 
 class SplitWriter:
-    """Packs the samples of one split and writes them as shards of `config.shard_rows` rows.
+    """Packs the samples of one split and writes them as shards of `config.shard_rows` rows, or as
+    many fewer as make whole record batches.
 
     `shards` lists the finished files; `stack` removes what is not finished.
     """
@@ -60,7 +61,9 @@ class SplitWriter:
         self._tools, self._config, self._format = tools, tools.config, tools.row_format
         self._stack = stack
         self._packer = Packer(self._format.row_tokens, self._format.max_samples)
-        capacity = self._config.record_batch_rows + OPEN_ROWS + 1
+        self._batch_rows = self._config.batch_rows(self._format)
+        self._shard_rows = self._config.shard_rows // self._batch_rows * self._batch_rows
+        capacity = self._batch_rows + OPEN_ROWS + 1
         self._pool = RowPool(self._format, capacity, tools.rules[0].special.pad)
         self._writer: ShardWriter | None = None
         self._rows_in_shard = 0
@@ -74,12 +77,12 @@ class SplitWriter:
             for length in lengths[done:]:
                 row, first, number = self._packer.place(length)
                 places.append((self._pool.slot(row), first, number))
-                if len(self._packer.closed) >= self._config.record_batch_rows:
+                if len(self._packer.closed) >= self._batch_rows:
                     break
             part = slice(done, done + len(places))
             self._write(windows.part(part), spans.part(part), np.array(places, np.int64))
             done = part.stop
-            self._flush(self._config.record_batch_rows)
+            self._flush(self._batch_rows)
 
     def finish(self) -> None:
         """Write everything that is still open."""
@@ -102,7 +105,7 @@ class SplitWriter:
 
     def _flush(self, least: int) -> None:
         """Write closed rows in record batches while there are at least `least`."""
-        size, closed = self._config.record_batch_rows, self._packer.closed
+        size, closed = self._batch_rows, self._packer.closed
         while len(closed) >= least:
             self._write_batch(self._pool.take(closed[:size]))
             del closed[:size]
@@ -116,12 +119,12 @@ class SplitWriter:
                 self._config.shard_format,
                 self._draft.path,
                 self._format,
-                self._config.record_batch_rows,
+                self._batch_rows,
                 tar_key_prefix(self._item, len(self.shards)),
             )
         self._writer.append(arrays)
         self._rows_in_shard += len(arrays.rows)
-        if self._rows_in_shard >= self._config.shard_rows:
+        if self._rows_in_shard >= self._shard_rows:
             self._close_shard()
 
     def _close_shard(self) -> None:

@@ -1,52 +1,70 @@
 """The stream: verified rows of weighted data sets in batches, endless, resumable at any row.
 
-Last step of the data path; trainers read from here. Its state is the number of rows consumed and
-what was mixed: the order is a pure function of them (`visits.py`), so that resuming costs nothing
-and another world size continues with the same rows.
+Last step of the data path. Its state is the number of rows consumed and what was mixed: the order
+is a pure function of them (`visits.py`), so that any world size continues with the same rows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 
-from pipeline.batches import Batch, BatchSource, Cut
-from pipeline.dataset import MAX_OPEN_FILES, open_mixture
+from pipeline.batch import Batch
+from pipeline.batches import BatchSource, Cut
+from pipeline.cache_need import check_cache
+from pipeline.dataset import DECODED_BYTES
+from pipeline.given_data import Given, open_mixture
+from pipeline.mixed_data import MixedData, Segments
+from pipeline.order_names import AUTO, OrderWish
 from pipeline.prefetch import Prefetcher
-from pipeline.segments import Segment, State, read_state, write_state
-from pipeline.visits import Source, Visits
+from pipeline.segments import MAX_NUMBER, State, write_state
+from pipeline.shard_cache.folder import CACHE_BYTES, CacheFolder
 from schemas.errors import UserError
 from schemas.manifest import TRAIN
 
 __all__ = ["Batch", "RowStream"]
-
-MAX_NUMBER = (1 << 62) - 1
-"""Largest number of rows that can be consumed, and of anything else that is counted here."""
 
 PREFETCH_DEPTH = 2
 """Gathers (of about 1,024 rows) that wait for the consumer."""
 
 
 class RowStream:
-    """An iterator of `Batch`: the rows of `datasets` (folder -> weight, or one folder), mixed.
+    """An iterator of `Batch`: the rows of `datasets` (folder or URL -> weight, or one), mixed.
 
-    Each data set is visited in an order of its own, drawn anew in each of its epochs; within every
-    prefix its rows are within one of its share. Batches, states and epochs count rows of all ranks:
-    `batch_rows` is the global batch, of which rank `rank` gets a contiguous share; the shares
-    differ by at most one row. With `epochs` it ends before any data set would begin epoch `epochs`,
-    with a short batch unless `drop_last`. `state` (from `state()`) or `consumed_rows` says where to
-    begin. Rows are copies, verified as in `RowReader`. Close it, or use it as a context manager.
+    **Order.** Each data set is visited in an order drawn anew in each of its epochs: `global` over
+    all rows, or `windowed`, at random inside `window_shards` shards at a time, which are in random
+    order; `auto` is global where all shards can be mapped at once, at most `MAX_OPEN_SHARDS` over
+    the number of data sets in each. Within every prefix of a segment a data set's rows are within
+    one of its share.
 
-    Raises `UserError` for arguments, `DatasetError` for data sets that do not fit the arguments,
-    each other or the state, and while iterating `CorruptDataError` in place of the first batch that
+    **Batches.** `batch_rows` is the global batch, of which rank `rank` gets a contiguous share; the
+    shares differ by at most one row and may be empty. Batches go on over the ends of epochs, and
+    hold rows of several epochs where they are larger than a data set. With `epochs` the stream ends
+    before any data set that is mixed would begin epoch `epochs`, counted from its first row on;
+    the last batch is short, unless `drop_last` leaves a short one out.
+
+    **State.** `state` (from `state()`) or `consumed_rows` says where to begin. Where a state was
+    saved with other data sets, weights, seed or order, it is refused; with `change` the rows behind
+    it are mixed as given, and the visits of every data set go on: epochs that have begun end in
+    their order, a data set that was left out goes on where it was, appended rows join at the next
+    epoch. With `replay` rows are mixed as the state says alone; `datasets` are only read.
+
+    **Elsewhere.** Shards behind a URL are fetched before they are needed into the folder `cache`,
+    of at most `cache_bytes`, which the processes of a machine may share; a `CacheFolder` has its
+    own limit.
+
+    Rows are copies, verified as in `RowReader`. Close it, or use it as a context manager. Raises
+    `UserError` for arguments, `DatasetError` for data sets that do not fit the arguments, each
+    other or the state, and while iterating `CorruptDataError` in place of the first batch that
     needs a damaged shard; after a repair the iteration can go on. Not thread-safe.
     """
 
     def __init__(
         self,
-        datasets: Mapping[Path | str, float] | Path | str,
+        datasets: Given,
         batch_rows: int = 64,
         seed: int = 1,
         rank: int = 0,
@@ -56,33 +74,45 @@ class RowStream:
         split: str = TRAIN,
         epochs: int | None = None,
         drop_last: bool = False,
+        order: str = AUTO,
+        window_shards: int | None = None,
+        change: bool = False,
+        replay: bool = False,
+        cache: CacheFolder | Path | str | None = None,
+        cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        _check_at_least(1, batch_rows=batch_rows, world_size=world_size)
-        _check_at_least(0, seed=seed, rank=rank, consumed_rows=consumed_rows)
-        if epochs is not None:
-            _check_at_least(1, epochs=epochs)
-        if rank >= world_size:
-            raise UserError(f"rank={rank}: expected less than world_size={world_size}")
-        mixed = open_mixture(datasets, split)
-        self.datasets = tuple(dataset for dataset, _ in mixed)
-        """In the order that `Batch.datasets` refers to: by digest, however they were given."""
-        self._segment = Segment({dataset.digest: weight for dataset, weight in mixed}, int(seed))
-        sources = [Source(one.digest, one.num_rows(split), weight) for one, weight in mixed]
-        visits = Visits(sources, seed)
-        self.total_rows = None if epochs is None else visits.total(epochs)
-        """Rows of the whole stream, or None when it is endless."""
-        cut = Cut(batch_rows, rank, world_size, self.total_rows, drop_last)
-        open_files = max(1, MAX_OPEN_FILES // len(mixed))
-        readers = [dataset.reader(split, open_files) for dataset in self.datasets]
-        self.row_format = self.datasets[0].row_format
-        self._source = BatchSource(visits, readers, cut)
-        self._consumed, self._closed = int(consumed_rows), False
-        self._prefetcher: Prefetcher[list[Batch]] | None = None
-        self._ready: Iterator[Batch] = iter(())
+        _check_at_least(0, seed=seed, consumed_rows=consumed_rows)
+        _check_at_least(1, epochs=1 if epochs is None else epochs, cache_bytes=cache_bytes)
+        self._cut = _checked_cut(batch_rows, rank, world_size, drop_last)
         if state is not None and consumed_rows:
             raise UserError(f"consumed_rows={consumed_rows} beside a state: give one of them")
-        if state is not None:
+        if change and replay:
+            raise UserError("change=True beside replay=True: give one of them")
+        wish = OrderWish(order, window_shards)
+        self._cache = _opened_cache(cache, cache_bytes)
+        mixed = open_mixture(datasets, split, self._cache)
+        self.datasets = tuple(dataset for dataset, _ in mixed)
+        """In the order that `Batch.datasets` refers to: by digest, however they were given."""
+        self.row_format = self.datasets[0].row_format
+        memory_bytes = DECODED_BYTES // len(mixed)
+        self._readers = [
+            dataset.reader(split, max(1, dataset.max_open_shards // len(mixed)), memory_bytes)
+            for dataset in self.datasets
+        ]
+        self._data = MixedData(mixed, self._readers, split, int(seed), wish)
+        self._is_change, self._is_replay = change, replay
+        self._epochs, self._closed = epochs, False
+        self._prefetcher: Prefetcher[list[Batch]] | None = None
+        self._ready: Iterator[Batch] = iter(())
+        if state is None:
+            self._begin(int(consumed_rows), (self._data.wanted,))
+        else:
             self.load_state_dict(state)
+
+    @property
+    def total_rows(self) -> int | None:
+        """Rows of the whole stream, or None when it is endless."""
+        return self._cut.total
 
     def __iter__(self) -> Self:
         return self
@@ -97,7 +127,7 @@ class RowStream:
 
     def state(self) -> State:
         """Plain values from which any rank of any world size continues behind the last batch."""
-        return write_state(self._consumed, self._segment)
+        return write_state(self._consumed, self._segments)
 
     def state_dict(self) -> State:
         """`state()`, under the name that trainers expect."""
@@ -105,14 +135,14 @@ class RowStream:
 
     def load_state_dict(self, state: State) -> None:
         """Continue at `state`; `DatasetError` names what was mixed differently there."""
-        consumed_rows = read_state(state, self._segment)
-        self._stop()
-        self._consumed = consumed_rows
+        self._begin(*self._data.resumed(state, self._is_change, self._is_replay))
 
     def close(self) -> None:
         """Stop the thread and release the files; `state()` stays available."""
         self._stop()
         self._source.close()
+        for dataset in self.datasets:
+            dataset.place.close()
         self._closed = True
 
     def __enter__(self) -> Self:
@@ -125,6 +155,17 @@ class RowStream:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _begin(self, consumed_rows: int, segments: Segments) -> None:
+        self._stop()
+        visits = self._data.visits(segments, consumed_rows)
+        if self._cache is not None:
+            opened = list(zip(self.datasets, self._readers, strict=True))
+            check_cache(self._cache, opened, visits, consumed_rows)
+        total = None if self._epochs is None else visits.total(self._epochs)
+        self._cut = replace(self._cut, total=total)
+        self._source = BatchSource(visits, self._readers, self._cut)
+        self._consumed, self._segments = consumed_rows, segments
 
     def _next_gathered(self) -> list[Batch]:
         if self._closed:
@@ -141,6 +182,18 @@ class RowStream:
         if self._prefetcher is not None:
             self._prefetcher.close()
         self._prefetcher, self._ready = None, iter(())
+
+
+def _opened_cache(cache: CacheFolder | Path | str | None, limit: int) -> CacheFolder | None:
+    return CacheFolder(Path(cache), limit) if isinstance(cache, Path | str) else cache
+
+
+def _checked_cut(batch_rows: int, rank: int, world_size: int, drop_last: bool) -> Cut:
+    _check_at_least(1, batch_rows=batch_rows, world_size=world_size)
+    _check_at_least(0, rank=rank)
+    if rank >= world_size:
+        raise UserError(f"rank={rank}: expected less than world_size={world_size}")
+    return Cut(batch_rows, rank, world_size, None, drop_last)
 
 
 def _check_at_least(low: int, **values: int) -> None:

@@ -1,18 +1,16 @@
 """Shard table: from a row's number to its shard, and what the shard's bytes must be.
 
-Written by the build after all records, read by the stream lazily: one block of the table is
-verified and decoded when a row of it is first asked for.
+Written by the build after all records; `shard_table.py` reads it block by block.
 """
 
-import bisect
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby, islice
 from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.shard_formats.arrow_file import ArrowFileWriter, VerifiedArrowFile
-from schemas.manifest import TABLE_SCHEMA, FileHashes, Manifest, ShardEntry, TableBlock
+from pipeline.shard_formats.arrow_file import ArrowFileWriter
+from schemas.manifest import TABLE_SCHEMA, FileHashes, ShardEntry, TableBlock
 
 BLOCK_SHARDS = 1024
 REBUILD_REMEDY = "run `blankstream repair` on the data set"
@@ -30,8 +28,8 @@ def write_table(path: Path, entries: Iterable[ShardEntry]) -> tuple[FileHashes, 
 
 
 def _cut(entries: Iterable[ShardEntry]) -> Iterator[list[ShardEntry]]:
-    for _, group in groupby(entries, key=lambda entry: entry.split):
-        while block := list(islice(group, BLOCK_SHARDS)):
+    for _, group in itertools.groupby(entries, key=lambda entry: entry.split):
+        while block := list(itertools.islice(group, BLOCK_SHARDS)):
             yield block
 
 
@@ -60,52 +58,19 @@ def encode_entries(block: Sequence[ShardEntry]) -> pa.RecordBatch:
 
 def decode_entries(batch: pa.RecordBatch) -> list[ShardEntry]:
     """Inverse of `encode_entries`."""
-    return [
-        ShardEntry(
-            path=row["path"],
-            split=row["split"],
-            item=row["item"].hex(),
-            generation=row["generation"],
-            pass_number=row["pass"],
-            slice=row["slice"],
-            rows=row["rows"],
-            first_row=row["first_row"],
-            rows_xxh3=row["rows_xxh3"],
-            hashes=FileHashes(
-                row["bytes"], row["sha256"].hex(), tuple(row["offsets"]), tuple(row["xxh3"])
-            ),
-        )
-        for row in batch.to_pylist()
-    ]
+    plain = (batch.column(name).to_pylist() for name in TABLE_SCHEMA.names[:-2])
+    path, split, item, *numbers, size, sha256 = plain
+    regions = (_tuples(batch, name) for name in TABLE_SCHEMA.names[-2:])
+    hashes = map(FileHashes, size, map(bytes.hex, sha256), *regions)
+    return list(map(ShardEntry, path, split, map(bytes.hex, item), *numbers, hashes))
 
 
-class ShardTable:
-    """The shards of one split, in order, found by row number; blocks are decoded on first use."""
-
-    def __init__(self, path: Path, manifest: Manifest, split: str) -> None:
-        self._file = VerifiedArrowFile(path, manifest.table.hashes, REBUILD_REMEDY)
-        self._blocks = [
-            (number, block)
-            for number, block in enumerate(manifest.table_blocks)
-            if block.split == split
-        ]
-        self._first_rows = [block.first_row for _, block in self._blocks]
-        self._decoded: dict[int, list[ShardEntry]] = {}
-
-    def block_of(self, row: int) -> int:
-        """Index of the block that holds row number `row` of the split."""
-        return bisect.bisect_right(self._first_rows, row) - 1
-
-    def shards(self, block: int) -> list[ShardEntry]:
-        """The shards of block `block`, verified."""
-        if block not in self._decoded:
-            self._decoded[block] = decode_entries(self._file.batch(self._blocks[block][0]))
-        return self._decoded[block]
-
-    def __iter__(self) -> Iterator[ShardEntry]:
-        for block in range(len(self._blocks)):
-            yield from self.shards(block)
-
-    def close(self) -> None:
-        """Release the file."""
-        self._file.close()
+def _tuples(batch: pa.RecordBatch, name: str) -> Iterator[tuple[int, ...]]:
+    """The lists of a column as tuples; an object of pyarrow for each number would take seconds."""
+    column = batch.column(name)
+    edges = column.offsets.to_pylist()
+    numbers = column.values.slice(edges[0], edges[-1] - edges[0]).to_pylist()
+    return (
+        tuple(numbers[start - edges[0] : stop - edges[0]])
+        for start, stop in itertools.pairwise(edges)
+    )

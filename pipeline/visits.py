@@ -1,65 +1,115 @@
 """Visits: from an index in the endless stream to a data set and a row of it.
 
-Joins the mixture (which data set) and the order (which of its rows). A pure function of data sets,
-weights and seed: no history, no world size, no batch size.
+Joins what was mixed (segments), the mixture of each (which data set) and the courses (which of its
+rows). A pure function of the segments: no world size, no batch size, nothing replayed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.mixture import Interleaving
-from pipeline.order import Permutation
+from pipeline.courses import Course, EpochRule, Version
+from pipeline.mixed_segment import MixedSegment, Upcoming
+from pipeline.order_names import window_shards_of
+from pipeline.segments import Segment
+from schemas.errors import DatasetError
 
 Numbers = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
-class Source:
-    """One data set of a mixture: its identity, rows (at least one), and weight (above 0)."""
+class Source(Protocol):
+    """A data set that is given; segments may name an earlier version of it."""
 
-    digest: str
-    num_rows: int
-    weight: float
+    @property
+    def current(self) -> Version:
+        """The version that is given."""
+
+    def find(self, digest: str) -> Version | None:
+        """The version of that digest; None when the data set never was that."""
 
 
 class Visits:
-    """Which row is visited when: visit k of a data set of N rows is place k % N of epoch k // N.
+    """Which row is visited when: segment by segment, each mixed by its weights from its first row
+    on. The visits of a data set go on counting over segments; rows follow from them by its course.
 
-    Data set and visit follow from `Interleaving`, the row at a place from `Permutation`.
+    `sources` are the data sets that rows can be read of. Others that segments name only take their
+    places in the mixture. Raises `DatasetError` for two versions of a data set in one segment.
     """
 
-    def __init__(self, sources: Sequence[Source], seed: int) -> None:
-        self._sources, self._seed = sources, seed
-        self.mixture = Interleaving([source.weight for source in sources])
+    def __init__(self, segments: Sequence[Segment], sources: Sequence[Source]) -> None:
+        courses = [Course() for _ in sources]
+        self._parts: list[MixedSegment] = []
+        self._first_rows = np.array([segment.first_row for segment in segments], np.int64)
+        visited: dict[int | str, int] = {}
+        for segment in segments:
+            if self._parts:
+                visited |= self._parts[-1].visited(segment.first_row)
+            owners = _owners(segment, sources)
+            before = [visited.get(owner, 0) for owner, _ in owners]
+            for (owner, version), visit in zip(owners, before, strict=True):
+                if isinstance(owner, int) and version is not None:
+                    courses[owner].follow(visit, _rule(segment, version))
+            part = MixedSegment(segment, [owner for owner, _ in owners], before, courses)
+            self._parts.append(part)
 
     def total(self, epochs: int) -> int:
-        """Index of the first visit that begins epoch `epochs` of any data set."""
-        return min(
-            self.mixture.index_of(choice, epochs * source.num_rows)
-            for choice, source in enumerate(self._sources)
-        )
+        """Index of the first visit of the last segment that begins epoch `epochs` of a data set or
+        a later one; the segment's own first row where an epoch so late has begun before."""
+        return self._parts[-1].total(epochs)
+
+    def check_given(self, index: int) -> None:
+        """Raise `DatasetError` unless every data set that is visited from `index` on is given."""
+        for part in self._parts[self._number(index) :]:
+            part.check_given()
 
     def rows(self, indices: Numbers) -> tuple[Numbers, Numbers]:
-        """Number of the data set and row number in it, for each of `indices` (n,)."""
-        choices = self.mixture.choices_at(indices)
-        if len(self._sources) == 1:
-            return choices, self._rows_of(0, indices)
-        rows = np.empty_like(indices)
-        for choice in range(len(self._sources)):
-            here = np.flatnonzero(choices == choice)
-            rows[here] = self._rows_of(choice, self.mixture.occurrences(choice, indices[here]))
-        return choices, rows
+        """Number of the data set and row number in it, for each of `indices` (n,), which ascend.
 
-    def _rows_of(self, choice: int, visits: Numbers) -> Numbers:
-        """Row number of each of `visits`, which ascend."""
-        source = self._sources[choice]
-        epochs, places = np.divmod(visits, source.num_rows)
-        numbers, starts = np.unique(epochs, return_index=True)
-        parts = [
-            Permutation(source.num_rows, self._seed, epoch, source.digest)(part)
-            for epoch, part in zip(numbers.tolist(), np.split(places, starts[1:]), strict=False)
-        ]
-        return np.concatenate(parts) if parts else visits
+        Every data set of their segments must be given.
+        """
+        if len(self._parts) == 1:
+            return self._parts[0].rows(indices)
+        edges = np.searchsorted(indices, self._first_rows[1:])
+        parts = zip(self._parts, np.split(indices, edges), strict=True)
+        found = [part.rows(inside) for part, inside in parts if len(inside)]
+        if len(found) < 2:
+            return found[0] if found else (indices, indices)
+        return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
+
+    def ahead(self, index: int) -> list[Upcoming]:
+        """What is needed from `index` on, for each data set of its segment that is windowed."""
+        return list(self._parts[self._number(index)].ahead(index))
+
+    def _number(self, index: int) -> int:
+        return int(np.searchsorted(self._first_rows, index, side="right")) - 1
+
+
+def _owners(segment: Segment, sources: Sequence[Source]) -> list[tuple[int | str, Version | None]]:
+    """For each choice of the mixture the number of its source and the version; where none is given,
+    its digest."""
+    owners = [_owner(digest, sources) for digest in segment.datasets]
+    if len({owner for owner, _ in owners}) < len(owners):
+        raise DatasetError(
+            f"the segment from row {segment.first_row} on mixes two versions of one data set: "
+            f"{', '.join(segment.datasets)}; give what `state()` returned"
+        )
+    return owners
+
+
+def _owner(digest: str, sources: Sequence[Source]) -> tuple[int | str, Version | None]:
+    for number, source in enumerate(sources):
+        if source.current.digest == digest:
+            return number, source.current
+    found = [(number, version) for number, s in enumerate(sources) if (version := s.find(digest))]
+    if len(found) > 1:
+        raise DatasetError(
+            f"two of the data sets have grown from {digest[:12]}, which was mixed before; give one "
+            "of them, or the rows that they share would come twice"
+        )
+    return found[0] if found else (digest, None)
+
+
+def _rule(segment: Segment, version: Version) -> EpochRule:
+    return EpochRule(version, segment.seed, window_shards_of(segment.order))

@@ -10,7 +10,11 @@ from dataclasses import dataclass, field
 from schemas.errors import ConfigError
 from schemas.fields import bounded, choice
 from schemas.objectives import MASK_TOKENS
-from schemas.samples import SHARD_FORMATS
+from schemas.samples import SHARD_FORMATS, RowFormat
+
+RECORD_BATCH_BYTES, MAX_CHOSEN_BATCH_ROWS = 1 << 20, 4096
+"""What a record batch takes at most where `build.record_batch_rows` is 0, unless it is one row: a
+reader hashes a whole one for the first row of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +65,10 @@ def _default_objectives() -> dict[str, ObjectiveConfig]:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildConfig:
-    """Documents -> rows. Sizes are in tokens, rows, samples or bytes as the names say."""
+    """Documents -> rows. Sizes are in tokens, rows, samples or bytes as the names say.
+
+    `record_batch_rows` is 0 for as many as `batch_rows` chooses.
+    """
 
     seed: int = bounded(1, 0, 2**63 - 1)
     passes: int = bounded(1, 1, 9999)
@@ -79,7 +86,7 @@ class BuildConfig:
     max_bad_ratio: float = bounded(0.01, 0.0, 1.0)
     item_bytes: int = bounded(64 * 2**20, 1024)
     shard_rows: int = bounded(65536, 1)
-    record_batch_rows: int = bounded(4096, 1)
+    record_batch_rows: int = bounded(0, 0)
     shard_format: str = choice("arrow", *SHARD_FORMATS)
     splitter: str = "train"
     splitter_by: str = choice("script", "script", "field", "fixed")
@@ -106,8 +113,19 @@ class BuildConfig:
             )
         if len(self.objective) > 255:
             raise ConfigError("[build.objective]: at most 255 objectives fit a shard")
-        if self.shard_rows % self.record_batch_rows:
+        if self.record_batch_rows and self.shard_rows % self.record_batch_rows:
             raise ConfigError(
                 f"build.shard_rows={self.shard_rows} must be a multiple of "
-                f"build.record_batch_rows={self.record_batch_rows}, so that batches are equal"
+                f"build.record_batch_rows={self.record_batch_rows}, so that batches are equal "
+                "(0: chosen by their bytes)"
             )
+
+    def batch_rows(self, row_format: RowFormat) -> int:
+        """Rows of every record batch of a shard but the last: `record_batch_rows`, or where that is
+        0 the largest power of two that `RECORD_BATCH_BYTES`, `MAX_CHOSEN_BATCH_ROWS` and
+        `shard_rows` allow, and at least 1."""
+        if self.record_batch_rows:
+            return self.record_batch_rows
+        fitting = RECORD_BATCH_BYTES // row_format.row_bytes
+        most = max(1, min(fitting, MAX_CHOSEN_BATCH_ROWS, self.shard_rows))
+        return 1 << most.bit_length() - 1

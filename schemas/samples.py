@@ -107,6 +107,11 @@ class RowFormat:
         return 4 * self.row_tokens + 3 * self.max_samples
 
     @property
+    def row_bytes(self) -> int:
+        """Bytes of a row, without its origin."""
+        return self.width * np.dtype(self.dtype).itemsize
+
+    @property
     def slices(self) -> dict[str, slice]:
         """Name of each part of a row -> its half-open place in the row's numbers."""
         names = ["tokens", "labels", "positions", "block_positions"]

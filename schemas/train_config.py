@@ -1,4 +1,4 @@
-"""The train section: optimizer, schedule, batch and checkpoints of one run."""
+"""The train section: optimizer, schedule, batch, checkpoints and records of one run."""
 
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ class TrainConfig:
     precision: str = choice("auto", "auto", "float32", "bfloat16")
     checkpoint_every_steps: int = bounded(1000, 1)
     keep_checkpoints: int = bounded(3, 1)
+    record_losses: bool = False
 
     def check(self) -> None:
         """Micro-batches must divide the batch."""

@@ -10,6 +10,9 @@ FAULTS = ("error", "throttle", "denied", "reset", "lost", "sleep", "short", "cut
 """500; 503 SlowDown; 403; the connection closed before anything was done, and after it; an answer
 that is late; a body shorter than the object with a length to match; one that ends early."""
 
+WRONG = "wrong"
+"""A body of the right length, one bit of which is flipped: no store can tell."""
+
 
 @dataclass
 class Faults:
@@ -25,7 +28,7 @@ class Faults:
     injected: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        assert {*self.rates} | {*filter(None, self.script)} <= {*FAULTS}
+        assert {*self.rates} | {*filter(None, self.script)} <= {*FAULTS, WRONG}
         self._script, self._random = iter(self.script), random.Random(self.seed)
 
     def drawn(self) -> str | None:

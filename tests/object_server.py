@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from tests.faults import Faults
+from tests.faults import WRONG, Faults
 
 _CODES = {
     "error": ("500 Internal Server Error", "InternalError"),
@@ -30,12 +31,14 @@ _CODES = {
 class ObjectServer:
     """A WSGI application around moto's; `faults` may be exchanged at any time.
 
-    The next `mute_requests` that ask whether to send a body are left without an answer.
+    The next `mute_requests` that ask whether to send a body are left without an answer. `gets`
+    counts the requests for the content of each `/bucket/key`.
     """
 
     def __init__(self, application: Any) -> None:
         self.endpoint, self.environment = "", dict[str, str]()
         self.faults: Faults | None = None
+        self.gets = Counter[str]()
         self.requests, self.mute_requests, self.mute_seconds = 0, 0, 3.0
         self._application, self._lock = application, threading.Lock()
 
@@ -60,12 +63,13 @@ class ObjectServer:
         """Answer one request, or fail to."""
         with self._lock:
             self.requests += 1
+            self.gets[environ["PATH_INFO"]] += environ["REQUEST_METHOD"] == "GET"
             faults = self.faults
             fault = faults.drawn() if faults else None
         if faults is None or fault is None:
             return self._sent(start_response, *self._answer(environ))
-        if fault in ("short", "cut"):
-            return self._shortened(environ, start_response, faults, fault)
+        if fault in ("short", "cut", WRONG):
+            return self._altered(environ, start_response, faults, fault)
         faults.injected[fault] += 1
         if fault in _CODES:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -94,13 +98,19 @@ class ObjectServer:
         body = b"" if environ["REQUEST_METHOD"] == "HEAD" else body
         return self._sent(start, status, [("Content-Length", str(len(body)))], body)
 
-    def _shortened(
+    def _altered(
         self, environ: dict[str, Any], start: Any, faults: Faults, fault: str
     ) -> Iterable[bytes]:
         status, headers, body = self._answer(environ)
         if environ["REQUEST_METHOD"] != "GET" or len(body) < 2:
             return self._sent(start, status, headers, body)
+        if fault == WRONG and "xml" in dict(headers).get("Content-Type", ""):
+            return self._sent(start, status, headers, body)
         faults.injected[fault] += 1
+        if fault == WRONG:
+            middle = len(body) // 2
+            body = body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
+            return self._sent(start, status, headers, body)
         half = body[: len(body) // 2]
         length = len(half if fault == "short" else body)
         kept = [pair for pair in headers if pair[0].lower() != "content-length"]

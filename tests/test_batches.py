@@ -43,19 +43,27 @@ def test_a_batch_holds_the_samples_of_its_rows(built: Path) -> None:
         assert (batch.labels[row, first:] == IGNORE_INDEX).all()
 
 
-def test_every_label_knows_its_objective(built: Path) -> None:
+def test_every_label_knows_its_sample(built: Path) -> None:
     row_format, rows = open_dataset(built).row_format, first_rows(built, 20)
     batch = to_device(rows, row_format, CPU)
     indices = (batch.labels.flatten() != IGNORE_INDEX).nonzero().squeeze(1)
     expected = [
-        sample.objective
-        for row in rows
-        for sample in decode_row(row, row_format)
+        number * (row_format.max_samples + 1) + place
+        for number, row in enumerate(rows)
+        for place, sample in enumerate(decode_row(row, row_format))
         for label in sample.labels.tolist()
         if label != IGNORE_INDEX
     ]
-    assert batch.objectives_at(indices).tolist() == expected
-    assert set(expected) == {1, 2, 3}
+    assert batch.samples_at(indices).tolist() == expected
+
+
+def test_padding_belongs_to_no_sample(built: Path) -> None:
+    row_format = open_dataset(built).row_format
+    batch = to_device(first_rows(built, 20), row_format, CPU)
+    places = batch.samples_at(torch.arange(batch.tokens.numel())).view(20, -1)
+    in_padding = torch.arange(row_format.row_tokens) >= batch.layout.lengths.sum(1, keepdim=True)
+    last = places % (row_format.max_samples + 1) == row_format.max_samples
+    assert torch.equal(last, in_padding)
 
 
 @pytest.mark.gpu
@@ -72,8 +80,8 @@ def test_a_gpu_widens_rows_as_the_cpu_does(built: Path, dtype: str) -> None:
     for name in ("tokens", "labels", "positions", "block_positions", "objectives"):
         assert torch.equal(getattr(found, name).cpu(), getattr(expected, name))
     indices = torch.arange(found.tokens.numel())
-    codes = found.objectives_at(indices.cuda()).cpu()
-    assert torch.equal(codes, expected.objectives_at(indices))
+    places = found.samples_at(indices.cuda()).cpu()
+    assert torch.equal(places, expected.samples_at(indices))
 
 
 @pytest.mark.parametrize("name", ["positions", "block_positions"])

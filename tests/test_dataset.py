@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from pipeline import mapped_shards
 from pipeline import table as table_module
-from pipeline.dataset import open_dataset, open_mixture
+from pipeline.dataset import open_dataset
 from pipeline.reader import gather_mixed
+from pipeline.shard_table import ShardTable
 from pipeline.table import write_table
 from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import HELDOUT, TRAIN, StoredFile
@@ -212,9 +213,7 @@ def test_bytes_changed_while_closed_are_found(path):
 def retable(path, change):
     """Rewrite table and manifest, as hostile hands would, with `change` applied to each entry."""
     dataset = open_dataset(path)
-    entries = [
-        change(entry) for entry in table_module.ShardTable(path / TABLE, dataset.manifest, TRAIN)
-    ]
+    entries = [change(entry) for entry in ShardTable(dataset.place, dataset.manifest, TRAIN)]
     table, _ = write_table(path / TABLE, entries)
     reseal(path / MANIFEST_NAME, table=asdict(StoredFile(TABLE, table)))
     return open_dataset(path).reader(TRAIN)
@@ -243,49 +242,3 @@ def test_a_shard_of_another_row_format_is_refused(path):
     edit_manifest(path, row_format=row_format)
     with pytest.raises(DatasetError, match=r"record batch 0 is 5 rows of .* expected 5 of"):
         open_dataset(path).reader(TRAIN).gather(ALL)
-
-
-def test_a_mixture_is_ordered_by_digest_however_it_is_given(shared, path):
-    forward = open_mixture({shared: 1, str(path): 2.5}, TRAIN)
-    backward = open_mixture({str(path): 2.5, shared: 1}, TRAIN)
-    digests = [(dataset.digest, weight) for dataset, weight in forward]
-    assert digests == [(dataset.digest, weight) for dataset, weight in backward]
-    assert digests == sorted(digests)
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"tokenizer": "b"}, "tokenizer.model_sha256"),
-        ({"row_format": RowFormat(32, 2, "uint16", ("blank",))}, "row_tokens"),
-        ({"row_format": RowFormat(16, 2, "uint32", ("blank",))}, "dtype"),
-        ({"row_format": RowFormat(16, 2, "uint16", ("blank", "document"))}, "objectives"),
-    ],
-)
-def test_data_sets_whose_rows_differ_are_refused_together(shared, tmp_path, change, named):
-    other = write_dataset(tmp_path / "other", **change)
-    with pytest.raises(DatasetError, match=f"cannot be mixed, their rows differ in .*{named}") as e:
-        open_mixture({shared: 1, other: 1}, TRAIN)
-    assert str(shared) in str(e.value)
-    assert str(other) in str(e.value)
-
-
-def test_the_same_data_set_twice_is_refused(shared, tmp_path):
-    with pytest.raises(DatasetError, match="the same data set twice"):
-        open_mixture({shared: 1, f"{shared}/.": 1}, TRAIN)
-
-
-def test_a_data_set_without_rows_in_the_split_is_refused(path):
-    with pytest.raises(DatasetError, match="no rows in split 'heldout'"):
-        open_mixture(path, HELDOUT)
-
-
-@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), "1", True, None])
-def test_a_weight_that_is_not_above_zero_is_refused(shared, weight):
-    with pytest.raises(UserError, match="expected a number above 0, at most"):
-        open_mixture({shared: weight}, TRAIN)
-
-
-def test_no_data_set_at_all_is_refused():
-    with pytest.raises(UserError, match=r"data sets \{\}: expected \{folder: weight\}"):
-        open_mixture({}, TRAIN)

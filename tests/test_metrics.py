@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.metrics import METRICS_NAME, MetricsLog, StepMetrics
+from jobs.metrics import METRICS_NAME, MetricsLog, StepMetrics, read_metrics
+from schemas.errors import RunError
 
 
 def metrics(step: int) -> StepMetrics:
@@ -73,3 +74,22 @@ def test_a_run_that_begins_anew_begins_with_no_lines(tmp_path: Path) -> None:
     write(tmp_path, range(1, 4))
     write(tmp_path, range(1, 2))
     assert steps_in(tmp_path) == [1]
+
+
+def test_the_line_of_a_step_is_read_while_others_are_written(tmp_path: Path) -> None:
+    write(tmp_path, range(1, 13))
+    with (tmp_path / METRICS_NAME).open("a") as file:
+        file.write('{"step": 13, "lo')
+    assert [read_metrics(tmp_path, step)["consumed_rows"] for step in (1, 2, 12)] == [8, 16, 96]
+    with pytest.raises(
+        RunError, match=r"step 13 was not taken; the run has taken the steps 1\.\.12"
+    ):
+        read_metrics(tmp_path, 13)
+
+
+def test_a_run_without_a_step_has_none_to_read(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"metrics\.jsonl: cannot be read .* whether step 1 was tak"):
+        read_metrics(tmp_path, 1)
+    write(tmp_path, range(0))
+    with pytest.raises(RunError, match="step 1 was not taken; the run has taken no step yet"):
+        read_metrics(tmp_path, 1)

@@ -60,6 +60,7 @@ def test_a_file_has_the_content_that_was_last_written(store: Store) -> None:
         for content in (b"old and longer", b"new", b"", name.encode()):
             store.replace(name, content)
             assert (store.read(name), store.size(name)) == (content, len(content))
+            assert b"".join(store.pieces(name)) == content
     assert dict(store.every_file()) == {name: len(name) for name in NAMES}
     assert list(store.files("shards/train/0")) == NAMES[2:]
     assert store.files("") == {"manifest.json": 13}
@@ -75,6 +76,8 @@ def test_what_is_missing_is_said_to_be_missing(store: Store) -> None:
         assert store.size(name) is None
         with pytest.raises(FileNotFoundError):
             store.local(name).__enter__()
+        with pytest.raises(FileNotFoundError):
+            next(store.pieces(name))
     for name in ("a/x", "x/y"):
         store.remove(name)
         with pytest.raises(FileNotFoundError):
@@ -155,6 +158,7 @@ def test_names_that_could_lead_out_of_the_data_set_are_refused(store: Store) -> 
 
     actions: list[Callable[[str], object]] = [
         *(store.read, store.size, store.remove, commit),
+        lambda name: next(store.pieces(name)),
         lambda name: store.replace(name, b""),
         lambda name: store.create(name, b""),
         lambda name: store.local(name).__enter__(),

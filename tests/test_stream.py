@@ -1,11 +1,9 @@
-import gc
+"""The stream: rows in batches, epoch after epoch, shared by ranks."""
+
 import itertools
-import json
-import os
 import subprocess
 import sys
-import threading
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,50 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.order import permute
+from pipeline.reader import RowReader
 from pipeline.stream import Batch, RowStream
-from schemas.errors import CorruptDataError, DatasetError, UserError
-from tests.datasets import Content, flip, random_rows, write_dataset
+from schemas.errors import UserError
+from tests.datasets import Content, random_rows
+from tests.streams import CONTENTS, read, row_numbers, visits, write_contents
 
-CONTENTS = [Content(), Content(rows=17, shards=2, seed=1), Content(rows=3, shards=1, seed=2)]
 WORLD_SIZES = st.sampled_from([1, 2, 3, 8])
 
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("streams")
-    return [write_dataset(folder / str(n), content) for n, content in enumerate(CONTENTS)]
-
-
-@pytest.fixture
-def path(tmp_path):
-    return write_dataset(tmp_path / "dataset")
-
-
-def read(datasets, limit=None, **arguments):
-    """Up to `limit` batches as a list."""
-    with RowStream(datasets, **arguments) as stream:
-        return list(itertools.islice(stream, limit))
-
-
-def visits(batches):
-    """(index of data set, row number) of every row, in order."""
-    return [
-        pair
-        for batch in batches
-        for pair in zip(batch.datasets.tolist(), batch.row_numbers.tolist(), strict=True)
-    ]
-
-
-def prefetch_threads():
-    return [thread for thread in threading.enumerate() if thread.name == "blankstream-prefetch"]
-
-
-def wait_for_no_thread():
-    for _ in range(200):
-        if not prefetch_threads():
-            return
-        time.sleep(0.01)
-    pytest.fail("the prefetch thread goes on")
+    return write_contents(tmp_path_factory.mktemp("streams"))
 
 
 def test_a_batch_has_views_of_every_part_in_the_type_on_disk(paths):
@@ -101,6 +67,48 @@ def test_the_order_of_an_epoch_is_the_permutation_of_its_data_set(paths):
     assert numbers[:80] == expected[0] + expected[1]
 
 
+@pytest.mark.parametrize("window_shards", [1, 2, 64])
+def test_a_windowed_epoch_holds_every_row_once_as_it_is_on_disk(paths, window_shards):
+    batches = read(paths[0], batch_rows=7, epochs=2, order="windowed", window_shards=window_shards)
+    numbers = row_numbers(batches)
+    assert np.array_equal(
+        np.concatenate([batch.rows for batch in batches]), random_rows(Content()).rows[numbers]
+    )
+    assert sorted(numbers[:40]) == sorted(numbers[40:]) == list(range(40))
+    assert numbers[:40] != numbers[40:]
+
+
+def test_a_windowed_epoch_reads_one_window_after_the_other(paths):
+    numbers = np.array(
+        row_numbers(read(paths[0], batch_rows=8, epochs=1, order="windowed", window_shards=1))
+    )
+    shards = np.searchsorted([13, 26], numbers, side="right")
+    assert np.count_nonzero(np.diff(shards)) == 2
+
+
+def test_readers_are_told_of_the_shards_of_windows_to_come(paths, monkeypatch):
+    told = []
+    monkeypatch.setattr(RowReader, "ahead", lambda self, shards: told.append(shards))
+    with RowStream(paths[0], batch_rows=10, order="windowed", window_shards=1) as stream:
+        numbers = [number for _ in range(12) for number in next(stream).row_numbers.tolist()]
+    shards = np.searchsorted([13, 26], numbers, side="right").tolist()
+    assert [shard for _, shard in told[0]] == list(dict.fromkeys(shards))
+    windows = (shard for shard, _ in itertools.groupby(shards))
+    assert all(ahead[0][1] in windows for ahead in told[:3])  # in this order
+    told.clear()
+    read(paths[0], 4, batch_rows=10, order="global")
+    assert told == []
+
+
+def test_a_data_set_smaller_than_a_batch_comes_more_than_once_in_it(paths):
+    (batch,) = read(paths[2], limit=1, batch_rows=8)
+    assert len(batch) == 8
+    epochs = [batch.row_numbers[first : first + 3].tolist() for first in (0, 3)]
+    assert [sorted(epoch) for epoch in epochs] == [[0, 1, 2]] * 2
+    assert read(paths[2], batch_rows=8, epochs=2, drop_last=True) == []
+    assert [len(batch) for batch in read(paths[2], batch_rows=8, epochs=3)] == [8, 1]
+
+
 def test_an_endless_stream_wraps_inside_a_batch(paths):
     batches = read(paths[2], limit=5, batch_rows=8)
     assert [len(batch) for batch in batches] == [8] * 5
@@ -136,90 +144,11 @@ def test_ranks_share_the_batches_of_one_process(paths, world_size, batch_rows, s
         assert visits(shares) == visits([whole])
 
 
-@pytest.mark.parametrize("world_size", [1, 3])
-def test_a_stream_resumed_at_any_row_continues_exactly(paths, world_size):
-    datasets = {paths[0]: 0.7, paths[1]: 0.2, paths[2]: 0.1}
-    whole = read(datasets, limit=1, batch_rows=100)[0]
-    for start in range(90):
-        parts = [
-            read(datasets, 1, batch_rows=10, consumed_rows=start, rank=r, world_size=world_size)[0]
-            for r in range(world_size)
-        ]
-        found = np.concatenate([part.rows for part in parts])
-        assert np.array_equal(found, whole.rows[start : start + 10])
-
-
-@given(st.integers(0, 12), st.integers(1, 12))
-def test_a_state_continues_behind_the_last_batch_handed_out(paths, num_batches, batch_rows):
-    datasets = {paths[0]: 3, paths[1]: 1}
-    expected = visits(read(datasets, num_batches + 2, batch_rows=batch_rows))
-    with RowStream(datasets, batch_rows=batch_rows) as stream:
-        before = [next(stream) for _ in range(num_batches)]
-        state = json.loads(json.dumps(stream.state_dict(), sort_keys=True))
-    assert state["consumed_rows"] == num_batches * batch_rows
-    after = read(datasets, 2, batch_rows=batch_rows, state=state)
-    assert visits(before) + visits(after) == expected
-
-
-def test_a_state_has_the_form_that_checkpoints_keep(paths):
-    with RowStream({paths[0]: 2}, seed=9) as stream:
-        digest = stream.datasets[0].digest
-        assert stream.state() == {
-            "consumed_rows": 0,
-            "segments": [{"first_row": 0, "datasets": {digest: 2.0}, "seed": 9}],
-        }
-
-
-def test_loading_a_state_goes_back_or_forth(paths):
-    with RowStream(paths[0], batch_rows=5) as stream:
-        states, batches = [], []
-        for _ in range(4):
-            states.append(stream.state())
-            batches.append(next(stream).rows)
-        for index in (2, 0, 3):
-            stream.load_state_dict(states[index])
-            assert np.array_equal(next(stream).rows, batches[index])
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        ({"seed": 2}, "seed 1 in the state, 2 given"),
-        ({"datasets": [0]}, "is not given"),
-        ({"datasets": [0, 1, 2]}, "is new"),
-        ({"weights": [2, 1, 1]}, "weights .* in the state, .* given"),
-    ],
-)
-def test_a_state_of_another_mixture_is_refused(paths, arguments, named):
-    def mixture(datasets=(0, 1), weights=(1, 1, 1), seed=1):
-        return {paths[n]: weights[n] for n in datasets}, seed
-
-    datasets, seed = mixture()
-    state = RowStream(datasets, seed=seed).state()
-    datasets, seed = mixture(**arguments)
-    with pytest.raises(DatasetError, match=f"the state belongs to another mixture: .*{named}"):
-        RowStream(datasets, seed=seed, state=state)
-
-
-def test_equal_shares_and_another_order_of_data_sets_are_the_same_mixture(paths):
-    stream = RowStream({paths[0]: 1, paths[1]: 2})
-    following = RowStream({paths[1]: 20, paths[0]: 10}, state=stream.state())
-    np.testing.assert_array_equal(next(following).rows, next(stream).rows)
-
-
-@pytest.mark.parametrize(
-    "state", [{}, {"consumed_rows": 1, "segments": []}, {"consumed_rows": -1}, [], "state"]
-)
-def test_what_is_no_state_is_refused(paths, state):
-    with pytest.raises(DatasetError, match="not a state of a stream with one segment"):
-        RowStream(paths[0], state=state)
-
-
 @given(st.lists(st.integers(1, 9), min_size=3, max_size=3), st.integers(1, 200))
 def test_every_prefix_holds_each_data_set_within_one_row_of_its_share(paths, weights, length):
     datasets = dict(zip(paths, weights, strict=True))
     with RowStream(datasets, batch_rows=length) as stream:
-        shares = [datasets[dataset.path] / sum(weights) for dataset in stream.datasets]
+        shares = [datasets[Path(dataset.name)] / sum(weights) for dataset in stream.datasets]
         counts = np.cumsum(next(stream).datasets[:, None] == np.arange(3), axis=0)
     exact = np.arange(1, length + 1)[:, None] * shares
     assert np.abs(counts - exact).max() < 1
@@ -229,14 +158,14 @@ def test_mixed_rows_are_those_of_their_data_set(paths):
     contents = dict(zip(paths, CONTENTS, strict=True))
     with RowStream(dict.fromkeys(paths, 1), batch_rows=30) as stream:
         batch = next(stream)
-        expected = [random_rows(contents[dataset.path]).rows for dataset in stream.datasets]
+        expected = [random_rows(contents[Path(dataset.name)]).rows for dataset in stream.datasets]
     for row, dataset, number in zip(batch.rows, batch.datasets, batch.row_numbers, strict=True):
         assert np.array_equal(row, expected[dataset][number])
 
 
 def test_epochs_end_before_any_data_set_begins_one_more(paths):
     with RowStream({paths[0]: 1, paths[2]: 1}, batch_rows=4, epochs=2) as stream:
-        small = [dataset.path for dataset in stream.datasets].index(paths[2])
+        small = [Path(dataset.name) for dataset in stream.datasets].index(paths[2])
         chosen = [dataset for batch in stream for dataset in batch.datasets.tolist()]
     assert chosen.count(small) == 2 * 3
     assert 5 <= chosen.count(1 - small) <= 7
@@ -257,117 +186,15 @@ def test_epochs_end_before_any_data_set_begins_one_more(paths):
         ({"batch_rows": 2.0}, r"batch_rows=2\.0: expected an integer in 1\.\."),
         ({"split": "test"}, "split 'test': expected one of"),
         ({"split": "heldout"}, "no rows in split 'heldout'"),
+        ({"order": "sorted"}, "order='sorted': expected 'auto', 'global' or 'windowed'"),
+        ({"window_shards": 0}, r"window_shards=0: expected an integer in 1\.\."),
+        ({"change": True, "replay": True}, "change=True beside replay=True: give one of them"),
         ({"consumed_rows": 3, "state": {}}, "beside a state: give one of them"),
     ],
 )
 def test_an_argument_that_cannot_be_used_is_refused(paths, arguments, message):
     with pytest.raises(UserError, match=message):
         RowStream(paths[0], **arguments)
-
-
-@pytest.mark.fault
-def test_a_damaged_shard_is_raised_at_the_first_batch_that_needs_it(path):
-    shard = path / "shards/train/00001.arrow"
-    rows = random_rows(Content()).rows
-    flip(shard, shard.read_bytes().index(rows[20].tobytes()))
-    numbers = [batch.row_numbers for batch in read(write_dataset(path.parent / "good"), epochs=1)]
-    order = np.concatenate(numbers).tolist()
-    damaged_batch = range(18, 23)
-    good = next(place for place, row in enumerate(order) if row in damaged_batch)
-    for start in range(good + 1):
-        with RowStream(path, batch_rows=1, consumed_rows=start) as stream:
-            seen = [next(stream).row_numbers.tolist() for _ in range(start, good)]
-            with pytest.raises(CorruptDataError, match=r"train/00001\.arrow: record batch"):
-                next(stream)
-            assert seen == [[row] for row in order[start:good]]
-            assert stream.state()["consumed_rows"] == good
-
-
-@pytest.mark.fault
-def test_a_stream_goes_on_after_a_repair(path):
-    shard = path / "shards/train/00000.arrow"
-    place = shard.read_bytes().index(random_rows(Content()).rows[2].tobytes())
-    batches = []
-    with RowStream(path, batch_rows=10) as stream:
-        batches.append(next(stream))
-        flip(shard, place)
-        with pytest.raises(CorruptDataError, match=r"00000\.arrow: record batch 0"):
-            batches.extend(stream)
-        flip(shard, place)
-        batches += itertools.islice(stream, 4)
-    assert visits(batches) == visits(read(path, len(batches), batch_rows=10))
-
-
-def test_closing_ends_the_thread_and_keeps_the_state(paths):
-    with RowStream(paths[0], batch_rows=3) as stream:
-        next(stream)
-        assert len(prefetch_threads()) == 1
-    assert prefetch_threads() == []
-    assert stream.state()["consumed_rows"] == 3
-    stream.close()
-    with pytest.raises(UserError, match=r"closed; make a new one with state=stream\.state\(\)"):
-        next(stream)
-
-
-def test_a_stream_that_is_dropped_ends_its_thread(paths):
-    stream = RowStream(paths[0], batch_rows=3)
-    next(stream)
-    del stream
-    gc.collect()
-    wait_for_no_thread()
-
-
-def test_a_stream_that_ends_or_fails_ends_its_thread(paths, path):
-    ended = RowStream(paths[0], epochs=1)
-    list(ended)
-    failed = RowStream(path)
-    (path / "shards/train/00000.arrow").unlink()
-    with pytest.raises(CorruptDataError):
-        next(failed)
-    assert prefetch_threads() == []
-
-
-def test_a_stream_works_a_bounded_number_of_gathers_ahead(paths, monkeypatch):
-    stream = RowStream(paths[0], batch_rows=64)
-    gathers = []
-    gather = stream._source._batches
-    monkeypatch.setattr(
-        stream._source, "_batches", lambda plan: (gathers.append(plan), gather(plan))[1]
-    )
-    next(stream)
-    time.sleep(0.1)
-    assert len(gathers) <= 3
-    stream.close()
-
-
-def test_a_forked_stream_continues_in_the_child(paths):
-    code = (
-        "import os, sys; from pipeline.stream import RowStream\n"
-        "stream = RowStream(sys.argv[1], batch_rows=20_000)\n"
-        "numbers = [next(stream).row_numbers.tolist() for _ in range(2)]\n"
-        "child = os.fork()\n"
-        "rows = [next(stream).row_numbers.tolist() for _ in range(4)]\n"
-        "os.write(1, f'{hash(str(rows))}\\n'.encode())\n"
-        "os._exit(0) if not child else os.waitpid(child, 0)\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, str(paths[0])],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-        env=os.environ | {"PYTHONHASHSEED": "0"},
-    )
-    first, second = run.stdout.split()
-    assert first == second
-
-
-def test_batches_already_read_survive_the_stream(paths):
-    batches = read(paths[0], 20, batch_rows=9)
-    expected = random_rows(Content()).rows
-    gc.collect()
-    for batch in batches:
-        assert np.array_equal(batch.rows, expected[batch.row_numbers])
 
 
 def test_reading_needs_neither_torch_nor_what_builds():

@@ -13,9 +13,7 @@ import pytest
 
 from jobs.metrics import METRICS_NAME
 from jobs.run_checkpoints import last_checkpoint
-from jobs.runs import open_run
-from jobs.train import fit_model, open_stream
-from pipeline.dataset import open_dataset
+from jobs.train import TrainRequest, open_stream
 from schemas.config import Config
 from schemas.errors import BlankstreamError, ConfigError, DatasetError, RunError
 from tests.corpus import file_hashes
@@ -168,21 +166,9 @@ def test_only_the_last_checkpoints_are_kept(tmp_path: Path, built: Path) -> None
     assert checkpoint_names(tmp_path / "run") == ["step-0000005", "step-0000006"]
 
 
-def test_the_vocabulary_is_that_of_the_tokenizer_rounded_up(built: Path, straight: Path) -> None:
-    dataset = open_dataset(built)
-    size = dataset.manifest.tokenizer["vocab_size"]
-    assert size % 128
-    assert open_run(straight).config.model.vocab_size == -(-size // 128) * 128
-    assert fit_model(replace(TINY_MODEL, vocab_size=1000), dataset).vocab_size == 1000
-    with pytest.raises(ConfigError, match=rf"vocab_size=100: .* has {size} tokens; set it to 0"):
-        fit_model(replace(TINY_MODEL, vocab_size=100), dataset)
-
-
 def test_windows_that_outgrow_the_model_are_refused_at_the_door(
     tmp_path: Path, built: Path
 ) -> None:
-    dataset = open_dataset(built)
-    assert fit_model(replace(TINY_MODEL, max_sequence_length=63), dataset)
     expected = r"max_sequence_length=62: .* positions reach 63; set model\.max_sequence_length=63"
     with pytest.raises(ConfigError, match=expected):
         run_training(tmp_path / "run", built, model=replace(TINY_MODEL, max_sequence_length=62))
@@ -197,9 +183,9 @@ def test_without_a_plan_too_long_rows_are_found_in_the_batch(tmp_path: Path, bui
 
 
 def test_ranks_share_a_batch(built: Path) -> None:
-    config = Config(train=train_config())
-    streams = [open_stream(config, {built: 1.0}, None, rank, 2) for rank in (0, 1)]
-    whole = open_stream(config, {built: 1.0}, None)
+    request = TrainRequest(Config(train=train_config()), {built: 1.0}, Path("run"))
+    streams = [open_stream(request, None, rank, 2) for rank in (0, 1)]
+    whole = open_stream(request, None)
     shares = [next(stream).rows.tolist() for stream in streams]
     assert shares[0] + shares[1] == next(whole).rows.tolist()
     for stream in (*streams, whole):

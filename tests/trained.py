@@ -7,7 +7,7 @@ from typing import Any
 
 from jobs.metrics import METRICS_NAME, SilentWatcher, StepMetrics
 from jobs.run_checkpoints import CHECKPOINTS_FOLDER
-from jobs.train import TrainResult, train
+from jobs.train import TrainRequest, TrainResult, train
 from schemas.config import Config
 from schemas.model_config import ModelConfig
 from schemas.train_config import TrainConfig
@@ -49,7 +49,7 @@ def run_training(
 ) -> TrainResult:
     """Train on one data set with `train_config(**changes)`."""
     config = Config(model=model, train=train_config(**changes))
-    return train(config, {dataset: 1.0}, output, resume, watcher or Watcher())
+    return train(TrainRequest(config, {dataset: 1.0}, output, resume), watcher or Watcher())
 
 
 def logged(run: Path) -> list[dict[str, Any]]:

@@ -59,5 +59,4 @@ def reading(manifest: Manifest) -> str:
     is_tar = manifest.shard_format == "tar"
     library, other = ("WebDataset", _WEBDATASET) if is_tar else ("Arrow", _ARROW)
     verified = f"Verified, shuffled and resumable:\n\n{block(_PYTHON, 'python')}\n\n"
-    stream = verified if manifest.shard_format == "arrow" else ""
-    return f"{stream}With {library} alone, unverified:\n\n{block(other, 'python')}"
+    return f"{verified}With {library} alone, unverified:\n\n{block(other, 'python')}"

@@ -16,6 +16,8 @@ from pipeline.care.record_laws import read_item_record
 from pipeline.records import FolderListing, commit_record, missing_files, read_record
 from pipeline.shard_formats.shard_file import open_shard_writer, shard_suffix
 from pipeline.stores.store import Store
+from schemas.build_config import BuildConfig
+from schemas.config import parse_config
 from schemas.errors import DatasetError
 from schemas.manifest import SPLITS, StoredFile
 from schemas.names import (
@@ -89,14 +91,15 @@ class Renumbering:
 
     def _rewritten(self, shard: ShardFile, new: WorkItem, number: int) -> ShardFile:
         """A tar with the same rows, whose members are named as a build of `new` names them."""
-        build = self.recipe["build"]
+        build, row_format = self.recipe["build"], row_format_of(self.recipe)
+        config = parse_config(BuildConfig, build, "recipe")
         folder = shard_folder(new, shard.split)
         with self._opened(shard.path) as path, self.target.draft(folder) as draft:
             writer = open_shard_writer(
                 build["shard_format"],
                 draft.path,
-                row_format_of(self.recipe),
-                build["record_batch_rows"],
+                row_format,
+                config.batch_rows(row_format),
                 tar_key_prefix(new, number),
             )
             with closing(read_shard(path, shard, self.recipe)) as batches:

@@ -5,18 +5,27 @@ to one region (schemas/manifest.py, `FileHashes`).
 """
 
 import errno
-import mmap
 import os
 import stat
+from operator import attrgetter
 from pathlib import Path
 
 import pyarrow as pa
 import xxhash
 
+from pipeline.shard_formats.mappings import map_file
 from schemas.errors import BlankstreamError, CorruptDataError
 from schemas.manifest import FileHashes
 
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+_EXHAUSTED = {
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+    errno.ENFILE: "raise the limit of open files (`sysctl fs.file-max`)",
+    errno.ENOMEM: "raise the limit of mapped files (`sysctl vm.max_map_count`)",
+}
+"""Limits that have been reached, and what raises them."""
+
+_identity = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+"""What of a file's status tells that it is the same file, unchanged."""
 
 
 class VerifiedFile:
@@ -35,9 +44,9 @@ class VerifiedFile:
     def __init__(self, path: Path, hashes: FileHashes, remedy: str) -> None:
         self.path, self.hashes, self._remedy = path, hashes, remedy
         self._name = str(path)
-        self.address = self.version = 0
-        """Where the mapping begins in memory, until it is released; how often files were opened
-        under the path that were not known to be unchanged."""
+        self.address = self.num_mapped = self.version = 0
+        """Where the mapping begins in memory, until it is released; how often files were mapped,
+        and how often such that were not known to be unchanged."""
         self._verified: set[int] = set()
         self._identity: tuple[int, ...] = ()
         self._buffer: pa.Buffer | None = None
@@ -68,17 +77,22 @@ class VerifiedFile:
     def recheck(self) -> bool:
         """True when all that was verified holds; else the file is opened and verified anew."""
         try:
-            if self._buffer is not None and self._identity == _identity(os.stat(self._name)):
-                return True
-            return self._open()
+            return self.holds() or self._open()
         except OSError as error:
             self.close()
             if error.errno in _EXHAUSTED:
                 raise BlankstreamError(
                     f"{self.path}: cannot be opened ({error.strerror}); the file is not to blame: "
-                    "raise the limit (`ulimit -n`) or give fewer data sets"
+                    f"{_EXHAUSTED[error.errno]} or give fewer data sets"
                 ) from error
             raise self.corrupt(f"cannot be opened ({error.strerror})") from error
+
+    def holds(self) -> bool:
+        """True when the file is open, and the one under the path is the same, unchanged."""
+        try:
+            return self._buffer is not None and self._identity == _identity(os.stat(self._name))
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Release the mapping, which lives on while arrays handed out from it do.
@@ -102,10 +116,10 @@ class VerifiedFile:
                 raise self.corrupt(
                     f"{status.st_size} bytes long, expected {self.hashes.bytes}",
                 )
-            self._buffer = pa.py_buffer(mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ))
+            self._buffer = map_file(descriptor, status.st_size)
         finally:
             os.close(descriptor)
-        self.address = self._buffer.address
+        self.address, self.num_mapped = self._buffer.address, self.num_mapped + 1
         if self._identity == _identity(status):
             return True
         self._verify_ends(_identity(status))
@@ -145,8 +159,3 @@ def _is_covered(hashes: FileHashes) -> bool:
     offsets = hashes.offsets
     edges = len(offsets) == len(hashes.xxh3) + 1 > 2 and (offsets[0], offsets[-1])
     return edges == (0, hashes.bytes) and hashes.bytes > 0 and tuple(sorted(offsets)) == offsets
-
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    ctime, mtime = status.st_ctime_ns, status.st_mtime_ns
-    return status.st_dev, status.st_ino, status.st_size, mtime, ctime

@@ -15,6 +15,8 @@ from schemas.leftovers import remove_leftovers
 from schemas.sealed import NO_FILE, no_regular_file, read_regular
 from schemas.storage import HeldFile, commit_bytes, create_bytes, flush
 
+_PIECE_BYTES = 2**20
+
 
 class LocalStore:
     """The files below `folder`, which need not exist before something is written.
@@ -37,6 +39,12 @@ class LocalStore:
     def read(self, name: str) -> bytes:
         """Content of a file; `FileNotFoundError` when there is none, or no regular one."""
         return read_regular(self._path(name))
+
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Content of a file, piece by piece; `FileNotFoundError` when there is none."""
+        with self.local(name) as path, path.open("rb") as stream:
+            while piece := stream.read(_PIECE_BYTES):
+                yield piece
 
     def size(self, name: str) -> int | None:
         """Bytes of a file; None when there is none."""

@@ -51,6 +51,10 @@ class ObjectStore:
         """Content of a file; `FileNotFoundError` when there is none."""
         return b"".join(self._bucket.pieces(name))
 
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Content of a file, piece by piece; `FileNotFoundError` when there is none."""
+        return self._bucket.pieces(name)
+
     def size(self, name: str) -> int | None:
         """Bytes of a file; None when there is none."""
         try:

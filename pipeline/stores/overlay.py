@@ -33,6 +33,10 @@ class OverlayStore:
         """Content of a file; `FileNotFoundError` when there is none in either."""
         return self._holder(name).read(name)
 
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Content of a file, piece by piece; `FileNotFoundError` when there is none in either."""
+        return self._holder(name).pieces(name)
+
     def size(self, name: str) -> int | None:
         """Bytes of a file; None when there is none in either."""
         return self._holder(name).size(name)

@@ -141,7 +141,7 @@ class Retries:
                 if not is_transient(error):
                     raise
                 tried += 1
-                wait = self._wait(tried)
+                wait = self.wait_seconds(tried)
                 elapsed = time.monotonic() - begun
                 if tried >= self.tries or elapsed + wait > self.seconds:
                     raise _given_up(place, verb, f"{tried} tries in {elapsed:.0f} s", error) from (
@@ -149,7 +149,8 @@ class Retries:
                     )
             time.sleep(wait)
 
-    def _wait(self, tried: int) -> float:
+    def wait_seconds(self, tried: int) -> float:
+        """How long to wait after `tried` failures; at random, so that no two wait alike."""
         longest = min(self.max_wait_seconds, self.first_wait_seconds * 2.0**tried)
         return _jitter.uniform(longest / 4, longest)
 

@@ -40,6 +40,12 @@ class Store(Protocol):
     def read(self, name: str) -> bytes:
         """Content of a file; `FileNotFoundError` when there is none."""
 
+    def pieces(self, name: str) -> Iterator[bytes]:
+        """Content of a file, piece by piece; `FileNotFoundError` when there is none.
+
+        A large file that is replaced meanwhile may give pieces of both.
+        """
+
     def size(self, name: str) -> int | None:
         """Bytes of a file; None when there is none."""
 

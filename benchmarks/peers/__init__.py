@@ -1,0 +1,1 @@
+"""One module per loader of `benchmarks/stream.py --peers`, and what they have in common."""

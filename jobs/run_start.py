@@ -1,0 +1,143 @@
+"""Beginning a run or going on with it: what is checked before the first step, and written.
+
+Stands between the request of `train.py` and the folder of the run (`runs.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from jobs.metrics import METRICS_NAME
+from jobs.run_checkpoints import (
+    CHECKPOINTS_FOLDER,
+    Checkpoint,
+    delete_leftovers,
+    latest_checkpoint,
+)
+from jobs.runs import CONFIG_NAME, DATA_NAME, Run, RunData, open_run
+from jobs.sample_losses import LOSSES_FOLDER
+from jobs.stream_record import STREAM_NAME
+from pipeline.dataset import Dataset
+from schemas.config import Config, differing_keys, digest, to_mapping, to_toml
+from schemas.errors import DatasetError, RunError
+from schemas.names import TOKENIZER_FOLDER
+from schemas.sealed import seal
+from schemas.storage import TEMPORARY_MARK, commit_bytes, commit_text
+
+_RUN_NAMES = {
+    CONFIG_NAME,
+    DATA_NAME,
+    STREAM_NAME,
+    TOKENIZER_FOLDER,
+    CHECKPOINTS_FOLDER,
+    LOSSES_FOLDER,
+    METRICS_NAME,
+}
+
+_FREE_KEYS = {"train.record_losses"}
+"""Keys that change nothing of what is learnt."""
+
+_DATA_KEYS = {"train.seed", "train.batch_rows", "train.micro_batch_rows"}
+"""Keys that decide which rows a step takes."""
+
+Mixture = Sequence[tuple[Dataset, float]]
+
+
+def prepare_run(
+    path: Path, config: Config, mixture: Mixture, resume: bool, change_data: bool = False
+) -> Checkpoint | None:
+    """Make the run's folder, or find the checkpoint to go on from; None: begin at step 0.
+
+    Raises `RunError` before anything is written: for a folder that holds something else or, without
+    `resume`, checkpoints, and for a run to be resumed with another model or train section, or with
+    rows of another kind. With `change_data` seed and batch size may differ.
+    """
+    _check_folder(path)
+    checkpoint = latest_checkpoint(path)
+    if checkpoint is not None:
+        if not resume:
+            raise RunError(
+                f"{path}: this run has a checkpoint of step {checkpoint.step}; go on with "
+                "--resume auto, or give another folder as --output"
+            )
+        _check_resumable(open_run(path), config, mixture, change_data)
+        delete_leftovers(path)
+        return checkpoint
+    tokenizer = _tokenizer_files(mixture[0][0])
+    commit_text(path / DATA_NAME, seal(asdict(RunData.of(mixture, config))))
+    for name, content in tokenizer.items():
+        commit_bytes(path / TOKENIZER_FOLDER / name, content)
+    commit_text(path / CONFIG_NAME, to_toml(to_mapping(config)) + "\n")
+    delete_leftovers(path)
+    return None
+
+
+def _check_folder(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise RunError(f"{path}: is a file; give a folder as --output")
+    found = {file.name.split(TEMPORARY_MARK)[0] for file in path.iterdir()} if path.exists() else ()
+    others = sorted(set(found) - _RUN_NAMES)
+    if others and not (path / CONFIG_NAME).exists():
+        raise RunError(
+            f"{path}: holds no run but other files ({others[0]}, ...); "
+            "give a new or empty folder as --output"
+        )
+
+
+def _check_resumable(run: Run, config: Config, mixture: Mixture, change_data: bool) -> None:
+    free = _FREE_KEYS | (_DATA_KEYS if change_data else set())
+    old, new = to_mapping(run.config), to_mapping(config)
+    differences = [
+        line
+        for section in ("model", "train")
+        for line in differing_keys(old[section], new[section], section)
+        if line.partition(":")[0] not in free
+    ]
+    if differences:
+        data = [line for line in differences if line.partition(":")[0] in _DATA_KEYS]
+        hint = ". Seed and batch size may differ with --change-data" if data else ""
+        raise RunError(
+            f"{run.path}: was started with another configuration. Differing keys:\n  "
+            + "\n  ".join(differences)
+            + "\nResume with the configuration it was started with, or train into another folder"
+            + hint
+        )
+    rows = list(_row_differences(run.data, RunData.of(mixture, config)))
+    if rows:
+        raise RunError(
+            f"{run.path}: was started with rows of another kind. Differing:\n  "
+            + "\n  ".join(rows)
+            + "\nGive data sets that were built alike, or train into another folder"
+        )
+
+
+def _row_differences(old: RunData, new: RunData) -> Iterator[str]:
+    for name in ("tokenizer", "row_format"):
+        yield from differing_keys(getattr(old, name), getattr(new, name), name)
+
+
+def renew_run(path: Path, config: Config, mixture: Mixture) -> None:
+    """Make `data.json` and `config.toml` say what a run that goes on reads, and is trained with.
+
+    A crash in between leaves a run that can be opened.
+    """
+    run = open_run(path)
+    new = replace(run.config, train=config.train)
+    previous = digest(to_mapping(run.config))
+    data = replace(RunData.of(mixture, new), previous_config_digest=previous)
+    # Compared as they are on disk, where a tuple is a list.
+    if seal(asdict(data)) != seal(asdict(run.data) | {"previous_config_digest": previous}):
+        commit_text(path / DATA_NAME, seal(asdict(data)))
+    if previous != data.config_digest:
+        commit_text(path / CONFIG_NAME, to_toml(to_mapping(new)) + "\n")
+
+
+def _tokenizer_files(dataset: Dataset) -> dict[str, bytes]:
+    store = dataset.store
+    names = list(store.files(TOKENIZER_FOLDER))
+    if not names:
+        raise DatasetError(
+            f"{store.where(TOKENIZER_FOLDER)}: no tokenizer, so the run could not be used later; "
+            "restore the folder or run the same `blankstream build` again"
+        )
+    return {name.rpartition("/")[2]: store.read(name) for name in names}

@@ -1,0 +1,96 @@
+"""A few threads that fetch what will be needed, the soonest first.
+
+Stands beside `path` of a place: what is not there in time is fetched by whoever needs it.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from pipeline.shard_cache.room import NoRoomError
+from schemas.errors import BlankstreamError
+from schemas.manifest import StoredFile
+
+NUM_THREADS = 4
+_PAUSE_SECONDS = 0.5
+"""How long fetching rests when the cache has no room."""
+_JOIN_SECONDS = 5.0
+
+Fetch = Callable[[StoredFile, threading.Event], object]
+
+
+class Ahead:
+    """Threads that call `fetch(stored, stop)` for the files that were last wanted.
+
+    Its errors are dropped, since whoever asks for the file meets them. The threads are daemons:
+    they end with `close` or, in the middle of a request to a server, soon after it.
+    """
+
+    def __init__(self, fetch: Fetch) -> None:
+        self._fetch, self._process = fetch, os.getpid()
+        self._waiting: deque[StoredFile] = deque()
+        self._wants, self._rests_until = 0, 0.0
+        self._changed = threading.Condition()
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def is_lost(self) -> bool:
+        """True in the child of a fork, which has none of the threads."""
+        return self._process != os.getpid()
+
+    def want(self, files: Sequence[StoredFile]) -> None:
+        """Fetch these, the soonest first, and nothing else that has not begun."""
+        with self._changed:
+            self._waiting = deque(files)
+            self._wants, self._rests_until = self._wants + 1, 0.0
+            while len(self._threads) < min(NUM_THREADS, len(files)):
+                name = f"blankstream-ahead-{len(self._threads)}"
+                thread = threading.Thread(target=self._run, name=name, daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Tell the threads to end; what is being downloaded is given up."""
+        if self.is_lost:  # a thread may have held the lock when the fork took place
+            return
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop, and wait a little for the threads."""
+        self.stop()
+        until = time.monotonic() + _JOIN_SECONDS
+        for thread in [] if self.is_lost else self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _run(self) -> None:
+        while (taken := self._next()) is not None:
+            wants, stored = taken
+            try:
+                self._fetch(stored, self._stop)
+            except NoRoomError:
+                self._rest(wants, stored)
+            except (BlankstreamError, OSError):
+                continue
+
+    def _next(self) -> tuple[int, StoredFile] | None:
+        """The soonest file that is still to be fetched, once there is one; None at the end."""
+        with self._changed:
+            while not self._stop.is_set():
+                seconds = self._rests_until - time.monotonic()
+                if self._waiting and seconds <= 0:
+                    return self._wants, self._waiting.popleft()
+                self._changed.wait(seconds if self._waiting else None)
+        return None
+
+    def _rest(self, wants: int, stored: StoredFile) -> None:
+        """Try a file again later: what comes behind it must not take the room that it needs."""
+        with self._changed:
+            if wants == self._wants:
+                self._waiting.appendleft(stored)
+                self._rests_until = time.monotonic() + _PAUSE_SECONDS

@@ -1,0 +1,106 @@
+"""The cache: a folder of files named by their content, which all processes of a machine share.
+
+Stands between the files and what makes room among them (`room.py`). Below the folder are `objects`,
+`locks`, `drafts` (being fetched) and `quarantine`; everything else in it is left alone.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from pipeline.shard_cache.contents import (
+    QUARANTINE,
+    Contents,
+    Found,
+    lock_path,
+    look,
+    look_at_drafts,
+    object_path,
+)
+from pipeline.shard_cache.eviction import CacheRules
+from pipeline.shard_cache.locks import is_held, locked_file, locked_folder
+from pipeline.shard_cache.marker import check_folder, is_marked
+from pipeline.shard_cache.uses import Uses
+from schemas.errors import StorageError, UserError
+
+CACHE_BYTES = 100 * 10**9
+"""Most that a cache takes, unless told otherwise."""
+
+
+class CacheFolder:
+    """Files of any data set below `folder`, at most `limit_bytes` of them over all processes.
+
+    What is being fetched counts at its full size, damaged copies that were set aside count too.
+    Threads may share it. Files may go at any time while others have them open or mapped, which
+    stay readable. `UserError` for a folder that is in use for something else.
+    """
+
+    def __init__(self, folder: Path, limit_bytes: int, rules: CacheRules | None = None) -> None:
+        self.folder, self.limit_bytes = folder.absolute(), limit_bytes
+        self.rules = rules or CacheRules()
+        self.uses = Uses(self.folder, self.rules.spared_seconds)
+        if limit_bytes <= 0:
+            raise UserError(f"{folder}: a cache limit of {limit_bytes} bytes, expected more than 0")
+        check_folder(self.folder)
+
+    def path(self, sha256: str) -> Path:
+        """Where the file with the content `sha256` is, when it is there."""
+        return object_path(self.folder, sha256)
+
+    def size(self, sha256: str) -> int | None:
+        """Bytes of a file; None when it is not there."""
+        with suppress(FileNotFoundError):
+            return os.stat(self.path(sha256), follow_symlinks=False).st_size
+        return None
+
+    def locked(self, sha256: str, wait: bool = True) -> AbstractContextManager[bool]:
+        """Be the one who fetches, sets aside or evicts a file; False where another one is."""
+        return locked_file(lock_path(self.folder, sha256), wait)
+
+    @contextmanager
+    def locked_all(self) -> Iterator[Contents]:
+        """What the cache holds, while nobody else makes or takes room in it.
+
+        What dead processes were fetching is deleted. Taken after the lock on a file, never before
+        waiting for one. `StorageError` when the folder is no cache any more.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked_folder(self.folder))
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise self._gone(error.strerror) from error
+            if not is_marked(self.folder):
+                raise self._gone("its marker is missing")
+            for draft in look_at_drafts(self.folder):
+                _remove_if_dead(draft)
+            yield look(self.folder)
+
+    def disk_free(self) -> int:
+        """Bytes that this user may still write to the disk."""
+        status = os.statvfs(self.folder)
+        return status.f_bavail * status.f_frsize
+
+    def evicted(self, one: Found) -> bool:
+        """Delete a file under the lock of all, unless somebody is at it; whether that was done."""
+        if one.path.parent.name == QUARANTINE:
+            one.path.unlink(missing_ok=True)
+            return True
+        with self.locked(one.sha256, wait=False) as is_locked:
+            if is_locked:
+                one.path.unlink(missing_ok=True)
+                lock_path(self.folder, one.sha256).unlink(missing_ok=True)
+            return is_locked
+
+    def _gone(self, why: str | None) -> StorageError:
+        return StorageError(
+            f"{self.folder}: is no cache any more ({why or os.strerror(errno.ENOENT)}); leave the "
+            "folder alone while it is in use, and run the same command again"
+        )
+
+
+def _remove_if_dead(draft: Found) -> None:
+    """Delete what nobody is fetching: drafts are made under the lock that is held here."""
+    if not is_held(draft.path):
+        draft.path.unlink(missing_ok=True)

@@ -1,0 +1,158 @@
+"""A data set behind a URL as a place of files: local copies, fetched before they are needed.
+
+Stands between the readers of rows, which verify every byte they use, and the cache.
+"""
+
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.shard_cache.ahead import Ahead
+from pipeline.shard_cache.eviction import Urgency
+from pipeline.shard_cache.fetch import TRIES, Fetcher
+from pipeline.shard_cache.folder import CacheFolder
+from pipeline.shard_cache.uses import Recent
+from pipeline.stores.names import checked_name
+from pipeline.stores.retries import Retries
+from pipeline.stores.store import Store
+from pipeline.table import REBUILD_REMEDY
+from schemas.errors import CorruptDataError, DatasetError, StorageError
+from schemas.manifest import StoredFile
+
+_MAX_LOSSES = 200
+"""How often in a row a file may go right after it was handed out."""
+
+
+class CachedPlace:
+    """The files of the data set in `store`, as copies in `cache`; implements `ShardPlace`.
+
+    The cache is shared with other data sets and other processes. A copy stays where it is for a
+    few seconds after it was asked for (`CacheRules`); open it then, and ask again when it is gone.
+    """
+
+    def __init__(self, store: Store, cache: CacheFolder, tries: Retries = TRIES) -> None:
+        self._store, self._cache, self._fetcher = store, cache, Fetcher(store, cache, tries)
+        self._tries = tries.tries
+        self._never = threading.Event()
+        self._damaged: Counter[str] = Counter()
+        self._given_up: CorruptDataError | None = None
+        self._lost: Recent[int] = Recent(cache.rules.spared_seconds)
+        self._reader = object()
+        self._ahead: Ahead | None = None
+
+    def path(self, stored: StoredFile) -> Path:
+        """The copy, of the right size; downloaded first where there is none.
+
+        `DatasetError` for a name that leads out of the data set, `CorruptDataError` for a file that
+        is missing or arrives damaged each time, `StorageError` for a server or a disk that fails.
+        """
+        sha256 = self._checked(stored).hashes.sha256
+        with self._disk_errors():
+            found = self._fetcher.cached(stored.hashes)
+            losses = self._lost.of(sha256) or 0
+            if found is None:
+                self._check_losses(stored, losses)
+                losses += 1
+                found = self._fetched(stored)
+            self._lost.note(sha256, losses)
+            return found
+
+    def _fetched(self, stored: StoredFile) -> Path:
+        try:
+            found = self._fetcher.fetch(stored, Urgency.NEEDED, self._never)
+        except CorruptDataError as error:
+            self._given_up = error
+            raise
+        assert found is not None, "what is needed is waited for"
+        return found
+
+    def set_aside(self, stored: StoredFile, error: CorruptDataError) -> bool:
+        """Quarantine the copy, if it is still there and damaged; whether to ask for `path` again.
+
+        False for an error that `path` itself raised, after all its downloads. A copy that was
+        evicted is no damaged one, and another process may have fetched a good one meanwhile, which
+        stays. `CorruptDataError` with the URL once this process has found copies of the file
+        damaged as often as it may be downloaded.
+        """
+        if error is self._given_up:
+            return False
+        sha256 = self._checked(stored).hashes.sha256
+        with self._disk_errors():
+            if self._fetcher.set_aside(stored, str(error)):
+                self._damaged[sha256] += 1
+        if self._damaged[sha256] >= self._tries:
+            raise CorruptDataError(
+                f"{self._store.where(stored.path)}: arrived undamaged, but {self._tries} copies of "
+                f"it in the cache were then found damaged ({error}); check the disk and the memory "
+                "of this machine, or choose another folder for the cache"
+            ) from error
+        return True
+
+    def ahead(self, wanted: Sequence[StoredFile]) -> None:
+        """What will be asked for next, the soonest first: name first what is still being read.
+
+        As many as fit within the limit are fetched by threads, and are not evicted for the sake of
+        others; a further call replaces them.
+        """
+        chosen = list(self._within_limit(wanted))
+        self._cache.uses.expect(self._reader, [stored.hashes.sha256 for stored in chosen])
+        if self._ahead is None or self._ahead.is_lost:
+            fetcher = self._fetcher
+            self._ahead = Ahead(lambda one, stop: fetcher.fetch(one, Urgency.AHEAD, stop))
+            self._end = weakref.finalize(self, _end, self._ahead, self._cache, self._reader)
+        self._ahead.want(chosen)
+
+    def close(self) -> None:
+        """Stop what is fetched ahead; files that are open stay readable, `path` may be asked."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            self._end()
+            ahead.close()
+
+    def _within_limit(self, wanted: Sequence[StoredFile]) -> Iterator[StoredFile]:
+        room, seen = self._cache.limit_bytes, set[str]()
+        for stored in wanted:
+            if stored.hashes.sha256 not in seen:
+                seen.add(stored.hashes.sha256)
+                room -= stored.hashes.bytes
+                if room < 0:
+                    return
+                yield stored
+
+    def _checked(self, stored: StoredFile) -> StoredFile:
+        checked_name(self._store.place, stored.path)
+        try:
+            stored.hashes.check()
+        except ValueError as error:
+            raise DatasetError(
+                f"{self._store.where(stored.path)}: cannot be fetched, since its hashes are none "
+                f"({error}); {REBUILD_REMEDY}"
+            ) from error
+        return stored
+
+    def _check_losses(self, stored: StoredFile, losses: int) -> None:
+        if losses > _MAX_LOSSES:
+            raise StorageError(
+                f"{self._cache.folder}: the copy of {self._store.where(stored.path)} went "
+                f"{losses} times right after it was fetched: the limit of "
+                f"{self._cache.limit_bytes} bytes is too small for what is read at once; raise it"
+            )
+
+    @contextmanager
+    def _disk_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"{self._cache.folder}: the cache cannot be used ({error.strerror or error}); "
+                "see to its disk, and run the same command again"
+            ) from error
+
+
+def _end(ahead: Ahead, cache: CacheFolder, reader: object) -> None:
+    """What is left to do for a place that is closed, or garbage."""
+    ahead.stop()
+    cache.uses.expect(reader, [])

@@ -1,0 +1,150 @@
+"""States: what they record, what is refused, and how a stream goes on from one."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.segments import MAX_NUMBER, continued, read_state, write_state
+from schemas.errors import DatasetError
+from tests.sources import segment
+
+FIRST = segment(0, {"a": 2.0, "b": 1.0})
+SECOND = segment(50, {"a": 1.0}, seed=3, order="windowed/4")
+DIGESTS = st.dictionaries(st.sampled_from("abcd"), st.integers(1, 9).map(float), min_size=1)
+SEGMENTS = st.lists(
+    st.builds(
+        segment,
+        st.integers(1, MAX_NUMBER),
+        DIGESTS,
+        st.integers(0, MAX_NUMBER),
+        st.sampled_from(["global", "windowed/1", "windowed/64"]),
+    ),
+    max_size=4,
+    unique_by=lambda one: one.first_row,
+).map(lambda found: (FIRST, *sorted(found, key=lambda one: one.first_row)))
+
+
+def with_segment(**changes):
+    return {"consumed_rows": 1, "segments": [write_state(1, [FIRST])["segments"][0] | changes]}
+
+
+@given(SEGMENTS, st.integers(0, MAX_NUMBER))
+def test_a_state_survives_json_with_its_keys_in_any_order(segments, consumed):
+    text = json.dumps(write_state(consumed, segments), sort_keys=True)
+    assert read_state(json.loads(text)) == (consumed, segments)
+
+
+def test_a_segment_without_an_order_is_global():
+    state = {
+        "consumed_rows": 7,
+        "segments": [{"first_row": 0, "datasets": {"b": 1, "a": 2}, "seed": 1}],
+    }
+    assert read_state(state) == (7, (FIRST,))
+    assert list(read_state(state)[1][0].datasets) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("state", "named"),
+    [
+        ({}, "expected the keys"),
+        ([], "expected the keys"),
+        ("state", "expected the keys"),
+        (None, "expected the keys"),
+        ({"consumed_rows": 1, "segments": []}, r"begin at rows \[\], expected 0"),
+        ({"consumed_rows": 1, "segments": None}, "not iterable"),
+        ({"consumed_rows": 1, "segments": [3]}, "expected the keys"),
+        ({"consumed_rows": -1, "segments": []}, "-1: expected an integer"),
+        ({"consumed_rows": True, "segments": []}, "True: expected an integer"),
+        (with_segment(first_row=1), r"begin at rows \[1\], expected 0"),
+        (with_segment(first_row=0.0), r"0\.0: expected an integer"),
+        (with_segment(seed="1"), "'1': expected an integer"),
+        (with_segment(datasets={}), r"weights \[\]"),
+        (with_segment(datasets=["a"]), "list indices"),
+        (with_segment(datasets={"a": 0, "b": 1}), "expected numbers above 0"),
+        (with_segment(datasets={"a": "1"}), "weight '1'"),
+        (with_segment(datasets={"a": float("inf")}), "weight inf"),
+        (with_segment(datasets={"a": 1, "b": 1e-9}), "would never be chosen"),
+        (with_segment(datasets={1: 1}), "data set 1: expected a digest"),
+        (with_segment(order="shuffled"), "order 'shuffled': expected 'global' or"),
+        (with_segment(order=None), "order None: expected"),
+        (with_segment(shards=3), "expected the keys"),
+        (write_state(1, [FIRST, FIRST]), r"begin at rows \[0, 0\], expected 0 and ascending"),
+        (write_state(1, [FIRST, SECOND, FIRST]), r"begin at rows \[0, 50, 0\]"),
+    ],
+)
+def test_what_is_no_state_is_refused(state, named):
+    with pytest.raises(DatasetError, match=rf"not a state of a stream \(.*{named}"):
+        read_state(state)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+
+
+def mutated(state, data):
+    """`state` with one value, at any depth, replaced or left out."""
+    copy = json.loads(json.dumps(state))
+    place = copy
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        key = data.draw(st.sampled_from(keys))
+        inner = place[key]
+        if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
+            break
+        place = inner
+    if data.draw(st.booleans()):
+        del place[key]
+    else:
+        place[key] = data.draw(JSON)
+    return copy
+
+
+@given(SEGMENTS, st.data())
+def test_a_changed_state_is_a_state_or_refused(segments, data):
+    try:
+        consumed, found = read_state(mutated(write_state(5, segments), data))
+    except DatasetError:
+        return
+    assert read_state(write_state(consumed, found)) == (consumed, found)
+
+
+def test_the_same_mixture_goes_on_as_recorded():
+    same = segment(0, {"a": 20.0, "b": 10.0})
+    assert continued([FIRST], 9, same, {}, False) == (FIRST,)
+    assert continued([FIRST], 9, same, {}, True) == (FIRST,)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "grown", "named"),
+    [
+        (segment(0, {"a": 2, "b": 1}, seed=2), {}, "seed 1 in the state, 2 given"),
+        (segment(0, {"a": 2, "b": 1}, order="windowed/2"), {}, "order 'global' in the state"),
+        (segment(0, {"a": 1, "b": 1}), {}, "weights .* in the state, .* given"),
+        (segment(0, {"a": 1}), {}, "data set b is not given; resume"),
+        (segment(0, {"a": 1, "b": 1, "c": 1}), {}, "another mixture: data set c is new; resume"),
+        (segment(0, {"a": 2, "c": 1}), {"b": "c"}, "mixture: data set b has grown and is c now; r"),
+    ],
+)
+def test_another_mixture_is_refused_unless_it_is_a_change(wanted, grown, named):
+    with pytest.raises(DatasetError, match=f"{named}.*change=True .`train --change-data`. mix"):
+        continued([FIRST], 9, wanted, grown, False)
+    assert [one.first_row for one in continued([FIRST], 9, wanted, grown, True)] == [0, 9]
+    assert continued([FIRST], 9, wanted, grown, True)[1].datasets == wanted.datasets
+
+
+def test_a_segment_of_which_nothing_was_consumed_is_replaced():
+    third = segment(0, {"c": 1.0})
+    at = segment(50, {"c": 1.0})
+    assert continued([FIRST, SECOND], 50, third, {}, True) == (FIRST, at)
+    assert continued([FIRST, SECOND], 50, FIRST, {}, True) == (FIRST,)
+    assert continued([FIRST], 0, third, {}, True) == (third,)
+    assert continued([FIRST, SECOND], 20, third, {}, True) == (FIRST, segment(20, {"c": 1.0}))
+
+
+def test_a_state_in_an_older_segment_follows_the_later_ones():
+    assert continued([FIRST, SECOND], 20, SECOND, {}, False) == (FIRST, SECOND)

@@ -1,0 +1,109 @@
+"""What comes next is fetched by a few threads, the soonest first, and never in anybody's way."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from pipeline.shard_cache import ahead as ahead_module
+from pipeline.shard_cache.ahead import NUM_THREADS, Ahead
+from pipeline.shard_cache.room import NoRoomError
+from schemas.errors import CorruptDataError, StorageError
+from schemas.manifest import StoredFile
+from tests.cached_files import (
+    SIZE,
+    ahead_threads,
+    cache_of,
+    content_of,
+    held,
+    names,
+    place_of,
+    stored_file,
+    stored_files,
+    wait_until,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_what_is_wanted_is_there_before_it_is_asked_for(tmp_path: Path) -> None:
+    place, cache = place_of(tmp_path, 10), cache_of(tmp_path)
+    place.ahead(stored_files(10))
+    wait_until(lambda: held(cache) == names(*stored_files(10)))
+    (tmp_path / "remote").rename(tmp_path / "away")
+    for number in range(10):
+        assert place.path(stored_file(number)).read_bytes() == content_of(number)
+    place.close()
+    assert ahead_threads() == 0
+
+
+def test_the_soonest_are_fetched_as_far_as_the_limit_admits(tmp_path: Path) -> None:
+    place, cache, files = place_of(tmp_path, 10, 4), cache_of(tmp_path, 4), stored_files(10)
+    for stored in files[8:]:
+        place.path(stored)
+    place.ahead([*files[:3], *files[:3], *files[3:]])
+    wait_until(lambda: held(cache) == names(*files[:4]))
+    place.ahead(files[2:])
+    wait_until(lambda: held(cache) == names(*files[2:6]))
+    place.path(files[9])
+    assert held(cache) == names(*files[2:5], files[9])
+    place.close()
+
+
+def test_threads_take_the_soonest_first_and_a_newer_list_replaces_the_rest() -> None:
+    begun: list[str] = []
+    gate = threading.Semaphore(0)
+
+    def fetch(stored: StoredFile, stop: threading.Event) -> None:
+        begun.append(stored.path)
+        gate.acquire()
+
+    ahead, files = Ahead(fetch), stored_files(20)
+    ahead.want(files[:10])
+    wait_until(lambda: len(begun) == NUM_THREADS)
+    assert sorted(begun) == sorted(file.path for file in files[:NUM_THREADS])
+    ahead.want(files[10:])
+    gate.release(100)
+    wait_until(lambda: len(begun) == NUM_THREADS + 10)
+    assert set(begun[NUM_THREADS:]) == {file.path for file in files[10:]}
+    ahead.close()
+
+
+def test_without_room_it_rests_and_then_goes_on_with_the_same_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ahead_module, "_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(ahead_module, "NUM_THREADS", 1)
+    begun: list[str] = []
+
+    def fetch(stored: StoredFile, stop: threading.Event) -> None:
+        begun.append(stored.path)
+        if len(begun) < 4:
+            raise NoRoomError
+
+    ahead, files = Ahead(fetch), stored_files(3)
+    ahead.want(files)
+    wait_until(lambda: len(begun) == 6)
+    assert begun == [files[0].path] * 3 + [file.path for file in files]
+    ahead.close()
+
+
+def test_errors_are_left_to_whoever_asks_for_the_file(tmp_path: Path) -> None:
+    place, cache = place_of(tmp_path, 4), cache_of(tmp_path)
+    (tmp_path / "remote/shards/1.arrow").unlink()
+    (tmp_path / "remote/shards/2.arrow").write_bytes(b"x" * SIZE)
+    place.ahead(stored_files(4))
+    wait_until(lambda: held(cache) == names(stored_file(0), stored_file(3)))
+    place.close()
+    for number, what in ((1, "missing"), (2, r"region 0 of 5 \(bytes 0\.\.2000\) is damaged")):
+        with pytest.raises(CorruptDataError, match=rf"{number}\.arrow: {what}"):
+            place.path(stored_file(number))
+
+
+def test_a_cache_that_is_gone_is_met_by_who_asks(tmp_path: Path) -> None:
+    place = place_of(tmp_path, 1)
+    (tmp_path / "cache").rename(tmp_path / "away")
+    place.ahead(stored_files(1))
+    with pytest.raises(StorageError, match=r"cache: is no cache any more"):
+        place.path(stored_file(0))
+    place.close()

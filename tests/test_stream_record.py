@@ -1,0 +1,87 @@
+"""The record of a run's stream: which rows each step took, cut back where steps are taken again."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jobs.stream_record import (
+    STREAM_NAME,
+    Stretch,
+    places_of,
+    read_stretches,
+    record_stretch,
+    stretch_of,
+)
+from pipeline.dataset import open_dataset
+from schemas.errors import RunError
+from tests.datasets import flip, write_dataset
+
+SEGMENT = {"first_row": 0, "datasets": {"a": 1.0}, "seed": 1, "order": "global"}
+FIRST = Stretch(0, 0, 8, [SEGMENT], {"a": "/data/a"})
+
+
+def test_steps_take_the_rows_behind_each_other(tmp_path: Path) -> None:
+    record_stretch(tmp_path, FIRST)
+    record_stretch(tmp_path, Stretch(10, 80, 16, FIRST.segments, FIRST.places))
+    ranges = [stretch_of(tmp_path, step).rows_of(step) for step in (1, 2, 10, 11, 12)]
+    assert ranges == [(0, 8), (8, 16), (72, 80), (80, 96), (96, 112)]
+
+
+def test_a_run_that_goes_on_as_before_records_nothing(tmp_path: Path) -> None:
+    record_stretch(tmp_path, FIRST)
+    record_stretch(tmp_path, replace(FIRST, step=5, first_row=40))
+    assert read_stretches(tmp_path) == [FIRST]
+
+
+def test_another_place_of_the_same_data_is_recorded(tmp_path: Path) -> None:
+    record_stretch(tmp_path, FIRST)
+    moved = replace(FIRST, step=5, first_row=40, places={"a": "/elsewhere"})
+    record_stretch(tmp_path, moved)
+    assert read_stretches(tmp_path) == [FIRST, moved]
+
+
+def test_what_will_be_taken_again_is_forgotten(tmp_path: Path) -> None:
+    second, third = (replace(FIRST, step=s, first_row=8 * s, batch_rows=s) for s in (5, 9))
+    for stretch in (FIRST, second, third):
+        record_stretch(tmp_path, stretch)
+    again = replace(FIRST, step=7, first_row=52, batch_rows=2)
+    record_stretch(tmp_path, again)
+    assert read_stretches(tmp_path) == [FIRST, second, again]
+    record_stretch(tmp_path, replace(FIRST, step=5, first_row=40))
+    assert read_stretches(tmp_path) == [FIRST]
+    other = replace(FIRST, batch_rows=3)
+    record_stretch(tmp_path, other)
+    assert read_stretches(tmp_path) == [other]
+
+
+def test_places_hold_wherever_they_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_dataset(tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    dataset = open_dataset("data")
+    assert places_of([dataset]) == {dataset.digest: str((tmp_path / "data").resolve())}
+
+
+def test_steps_of_which_nothing_was_recorded_are_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"stream\.json: cannot be read"):
+        stretch_of(tmp_path, 3)
+    record_stretch(tmp_path, replace(FIRST, step=5, first_row=40))
+    with pytest.raises(RunError, match=r"stream\.json: says nothing of step 5; the file was"):
+        stretch_of(tmp_path, 5)
+    assert stretch_of(tmp_path, 6).rows_of(6) == (40, 48)
+
+
+@pytest.mark.fault
+def test_a_damaged_record_is_never_believed(tmp_path: Path) -> None:
+    record_stretch(tmp_path, FIRST)
+    flip(tmp_path / STREAM_NAME, 40)
+    for call in (
+        lambda: stretch_of(tmp_path, 1),
+        lambda: record_stretch(tmp_path, replace(FIRST, step=2)),
+    ):
+        with pytest.raises(RunError, match=r"stream\.json: damaged.* or delete it: steps taken"):
+            call()
+    record_stretch(tmp_path, FIRST)
+    assert read_stretches(tmp_path) == [FIRST]
