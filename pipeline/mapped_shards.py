@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.shard_blocks import UNVERIFIED, Numbers, bytes_of_row, check_batch_rows
+from pipeline.shard_blocks import UNVERIFIED, Numbers, check_batch_rows
 from pipeline.shard_formats.arrow_file import VerifiedArrowFile
+from pipeline.shard_formats.arrow_messages import stated_rows
 from pipeline.shard_formats.arrow_shards import origin_of
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import DatasetError
@@ -30,9 +31,7 @@ class MappedShard:
         self._format, self._offsets = row_format, offsets
         self._file = VerifiedArrowFile(path, entry.hashes, REBUILD_REMEDY)
         self._version, self._told = self._file.version, 0
-        count = self._file.num_batches
-        batch_rows = entry.rows if count == 1 else self._file.batch(0).num_rows
-        self.batch_rows = check_batch_rows(path, entry, count, batch_rows)
+        self.batch_rows = self._stated_batch_rows()
 
     def holds(self) -> bool:
         """Whether the file is unchanged, and mapped where `refresh` last said."""
@@ -51,8 +50,9 @@ class MappedShard:
         num_rows = min(self.batch_rows, self.entry.rows - batch * self.batch_rows)
         expected = self._format.arrow_schema().field("row").type
         address, num_bytes = rows.values.buffers()[1].address, rows.values.buffers()[1].size
-        needed = num_rows * bytes_of_row(self._format)
+        needed = num_rows * self._format.row_bytes
         if rows.type != expected or len(rows) != num_rows or num_bytes < needed or rows.offset:
+            self._check_stated()
             raise DatasetError(
                 f"{self.path}: record batch {batch} is {len(rows)} rows of {rows.type}, "
                 f"expected {num_rows} of {expected}; {REBUILD_REMEDY}"
@@ -64,6 +64,28 @@ class MappedShard:
         self._look()
         batch, place = divmod(index, self.batch_rows)
         return origin_of(self._file.batch(batch), self._format)[:, place].copy()
+
+    def _stated_batch_rows(self) -> int:
+        """Rows of the first record batch, which is hashed only when rows of it are asked for.
+
+        Until then it is its word, of which `verify` convinces itself: with another number for this
+        one, every record batch, also the last, would have another number of rows than expected.
+        """
+        count = self._file.num_batches
+        if count == 1:
+            return self.entry.rows
+        stated = stated_rows(self._file.unverified_region(0))
+        if stated <= 0 or -(-self.entry.rows // stated) != count:
+            stated = self._file.batch(0).num_rows
+        return check_batch_rows(self.path, self.entry, count, stated)
+
+    def _check_stated(self) -> None:
+        """Raise `CorruptDataError` when the first record batch is damaged, or was when opened."""
+        found = self._file.batch(0).num_rows
+        if self._file.num_batches > 1 and found != self.batch_rows:
+            raise self._file.corrupt(
+                f"record batch 0 had {self.batch_rows} rows, found {found}: changed while open"
+            )
 
     def _look(self) -> None:
         """Look at the file's identity; offsets in one that has changed are void."""

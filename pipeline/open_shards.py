@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pipeline.decoded_shards import DecodedBatches, DecodedShard
 from pipeline.mapped_shards import MappedShard
-from pipeline.shard_blocks import UNVERIFIED, Numbers, RowShard, ShardBlock, bytes_of_row
+from pipeline.shard_blocks import UNVERIFIED, Numbers, RowShard, ShardBlock
 from pipeline.shard_places import ShardPlace
 from schemas.errors import CorruptDataError
 from schemas.manifest import ShardEntry, StoredFile
@@ -109,7 +109,7 @@ class OpenShards:
         for block, batches in wanted:
             count += len(batches)
             num_rows += int(block.batch_rows[block.place_of(batches)[0]].sum())
-        num_bytes = num_rows * bytes_of_row(self.source.row_format)
+        num_bytes = num_rows * self.source.row_format.row_bytes
         if count > 1 and num_bytes > self.memory.memory_bytes:
             return False
         for block, batches in wanted:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.mapped_shards import copy_memory
 from pipeline.open_shards import OpenShards
-from pipeline.shard_blocks import Numbers, ShardBlock, bytes_of_row
+from pipeline.shard_blocks import Numbers, ShardBlock
 from pipeline.shard_table import ShardTable
 from schemas.manifest import ShardEntry
 
@@ -107,7 +107,7 @@ class RowReader:
         parts = self._parts(row_numbers)
         if parts is None or not self._shards.verify([(part.block, part.batches) for part in parts]):
             return None
-        row_bytes, addresses = bytes_of_row(self.row_format), np.empty_like(row_numbers)
+        row_bytes, addresses = self.row_format.row_bytes, np.empty_like(row_numbers)
         for block, here, shards, batches, rows in parts:
             addresses[here] = block.bases[shards] + block.offsets[batches] + rows * row_bytes
         return addresses
@@ -165,7 +165,7 @@ def gather_mixed(
         return rows
     addresses = _locate_all(readers, choices, row_numbers)
     if addresses is not None:
-        return copy_memory(addresses, bytes_of_row(row_format)).view(rows.dtype).reshape(rows.shape)
+        return copy_memory(addresses, row_format.row_bytes).view(rows.dtype).reshape(rows.shape)
     for half in np.array_split(np.argsort(row_numbers), 2):
         rows[half] = gather_mixed(readers, choices[half], row_numbers[half])
     return rows

@@ -13,7 +13,6 @@ from pipeline.shard_table import BlockColumns
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import DatasetError
 from schemas.manifest import ShardEntry
-from schemas.samples import RowFormat
 
 Numbers = NDArray[np.int64]
 
@@ -88,8 +87,3 @@ def check_batch_rows(path: Path, entry: ShardEntry, num_batches: int, batch_rows
             f"{entry.rows} rows of the shard table; {REBUILD_REMEDY}"
         )
     return batch_rows
-
-
-def bytes_of_row(row_format: RowFormat) -> int:
-    """Bytes of one row in memory."""
-    return row_format.width * np.dtype(row_format.dtype).itemsize

@@ -119,7 +119,8 @@ def _struck(
     at[BIT] = regions
     for fault in FAULTS[target]:
         if fault == CUT:
-            edges = {*offsets[1:-1], offsets[-1] - 1} - {0} if positions > 1 else set()
+            last = offsets[-1] - (2 if target == MANIFEST else 1)  # a line end is under no seal
+            edges = {*offsets[1:-1], last} - {0} if positions > 1 else set()
             yield from ((CUT, edge) for edge in sorted(edges | {offsets[-1] // 2}))
         elif fault.startswith(BIT):
             for start, stop in at[fault]:

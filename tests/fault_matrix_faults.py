@@ -43,7 +43,11 @@ class Strike:
 
 def strike(fault: str, struck: Strike) -> None:
     """Do the damage."""
-    _STRIKES.get(fault, lambda one: flip(one.path, one.position))(struck)
+    _STRIKES.get(fault, _flip)(struck)
+
+
+def _flip(struck: Strike) -> None:
+    flip(struck.path, struck.position)
 
 
 def _lengthen(struck: Strike) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.shard_formats.arrow_messages import decompressed_bytes
+from pipeline.shard_formats.arrow_messages import decompressed_bytes, stated_rows
 
 CODECS = st.sampled_from(["lz4", "zstd"])
 
@@ -85,3 +85,30 @@ def changed(stored, prefix):
 def as_message(metadata, body):
     head = struct.pack("<iI", -1, len(metadata))
     return pa.ipc.read_message(pa.py_buffer(head + metadata + body))
+
+
+def region_of(batch):
+    """The bytes of a record batch in a file."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    start = batch.schema.serialize().size
+    return sink.getvalue().slice(start, pa.ipc.get_record_batch_size(batch))
+
+
+@given(rows=st.integers(1, 9000))
+def test_a_record_batch_states_its_rows(rows):
+    assert stated_rows(region_of(batch_of([rows]))) == rows
+
+
+@given(position=st.integers(0, 199), byte=st.integers(0, 255), size=st.integers(0, 250))
+def test_what_a_damaged_record_batch_states_is_a_number(position, byte, size):
+    content = bytearray(region_of(batch_of([40])).to_pybytes()[:size])
+    content[position : position + 1] = bytes([byte])
+    assert isinstance(stated_rows(pa.py_buffer(bytes(content))), int)
+
+
+def test_what_is_no_record_batch_states_no_rows():
+    assert [stated_rows(pa.py_buffer(content)) for content in (b"", b"x" * 9, bytes(400))] == [
+        0
+    ] * 3

@@ -33,7 +33,10 @@ def test_every_preset_can_be_built(preset: str) -> None:
         ({"text_field": ""}, r"build\.text_field is empty; name a field"),
         ({"prompt_field": "text"}, "are text, text, completion; they must differ"),
         ({"splitter": ""}, r"build\.splitter is empty"),
-        ({"row_tokens": 40_000}, r"would hold 5120 rows .* set build.record_batch_rows=65\d"),
+        (
+            {"row_tokens": 40_000, "record_batch_rows": 4096},
+            r"would hold 5120 rows .* set build.record_batch_rows=65\d",
+        ),
         ({"row_tokens": 2**20}, r"would hold .* lower row_tokens"),
         (
             {"objective": {"a": replace(BLANK, replace_ratio=0.9, random_ratio=0.2)}},

@@ -56,7 +56,7 @@ def test_overrides_win_over_the_preset_and_it_over_defaults(tmp_path: Path) -> N
         ("build.seed", "expected section.key=value"),
         ("build.objective.new.share=1", r"\[build\.objective\.new\]: lacks the key 'kind'"),
         ("build.objective.blank.share=0", "no objective has a share above 0"),
-        ("build.shard_rows=5000", "must be a multiple of build.record_batch_rows=4096"),
+        ("build.record_batch_rows=4095", "shard_rows=65536 must be a multiple of build.record_b"),
         ("model.hidden_size=100", "must be a multiple of model.num_attention_heads=12"),
         ("train.micro_batch_rows=7", "must be a multiple of train.micro_batch_rows=7"),
     ],

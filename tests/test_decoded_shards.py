@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pipeline.dataset import open_dataset
 from pipeline.decoded_shards import DecodedBatches
 from pipeline.reader import gather_mixed
-from pipeline.shard_blocks import UNVERIFIED, bytes_of_row
+from pipeline.shard_blocks import UNVERIFIED
 from pipeline.shard_table import ShardTable
 from schemas.errors import CorruptDataError, DatasetError
 from schemas.manifest import HELDOUT, TRAIN
@@ -200,11 +200,11 @@ def test_rows_that_compression_did_not_shorten_are_not_left_in_the_file(tmp_path
 def test_nothing_is_kept_of_a_record_batch_but_its_rows(tmp_path, name):
     row_format = RowFormat(256, 40, "uint16", ("blank",))
     path = write_dataset_as(tmp_path, name, rows=300, batch_rows=50, row_format=row_format)
-    reader, before = reader_of(path, 8, 120 * bytes_of_row(row_format)), pa.total_allocated_bytes()
+    reader, before = reader_of(path, 8, 120 * row_format.row_bytes), pa.total_allocated_bytes()
     for seed in range(3):
         reader.gather(np.random.default_rng(seed).permutation(300)[:40])
         held = pa.total_allocated_bytes() - before
-        assert 0 < reader.num_decoded_bytes <= 120 * bytes_of_row(row_format)
+        assert 0 < reader.num_decoded_bytes <= 120 * row_format.row_bytes
         assert held <= reader.num_decoded_bytes + 20_000
 
 

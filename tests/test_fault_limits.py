@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline import reader as reader_module
 from pipeline.dataset import open_dataset
 from pipeline.mapped_shards import MappedShard, copy_memory
 from pipeline.open_shards import MAPPED_FORMAT
+from pipeline.shard_blocks import Numbers
 from schemas.errors import CorruptDataError
 from schemas.samples import SHARD_FORMATS
 from tests.datasets import Content, flip, random_rows
@@ -109,12 +111,13 @@ def test_a_change_between_the_last_look_and_the_copy_is_in_that_copy_and_in_no_o
     shard, reader = shard_of(path), open_dataset(path).reader("train")
     position = place_of_row(shard)
     assert np.array_equal(reader.gather(ALL), ROWS)
+
+    def changed_then_copied(addresses: Numbers, item_bytes: int) -> NDArray[np.void]:
+        flip(shard, position)
+        return copy_memory(addresses, item_bytes)
+
     with monkeypatch.context() as patch:
-        patch.setattr(
-            reader_module,
-            "copy_memory",
-            lambda *args: (flip(shard, position), copy_memory(*args))[1],
-        )
+        patch.setattr(reader_module, "copy_memory", changed_then_copied)
         found = reader.gather(ALL)
     assert np.flatnonzero((found != ROWS).any(axis=1)).tolist() == [STRUCK]
     with pytest.raises(CorruptDataError, match=r"00001\.arrow: record batch 1"):

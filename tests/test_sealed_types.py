@@ -197,7 +197,7 @@ def test_a_number_that_is_none_is_named_with_its_key(built: Path, value: Any) ->
         ("plan.json", ("generations", 0, "first_pass"), 9),
         ("plan.json", ("generations", 0, "slices"), None),
         ("plan.json", ("recipe",), {}),
-        ("plan.json", ("recipe", "build", "record_batch_rows"), 0),
+        ("plan.json", ("recipe", "build", "record_batch_rows"), -1),
         ("plan.json", ("recipe", "tokenizer", "vocab_size"), 0),
         (RECORD.format(3), ("shards", 0, "split"), "test"),
         (RECORD.format(3), ("shards", 0, "hashes", "sha256"), "../x"),

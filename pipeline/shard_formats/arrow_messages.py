@@ -12,7 +12,9 @@ import pyarrow as pa
 MAX_BATCH_BYTES = 1 << 30
 """Longest compressed record batch that is written or read, counted decompressed."""
 
-_MESSAGE_HEADER, _BATCH_BUFFERS, _BATCH_COMPRESSION = 2, 2, 3
+_MESSAGE_HEADER, _BATCH_LENGTH, _BATCH_BUFFERS, _BATCH_COMPRESSION = 2, 0, 2, 3
+_PREFIX_BYTES = 8
+"""Before a message in a file: a mark, and how long its metadata is."""
 _BUFFER = struct.Struct("<qq")
 _STORED_AS_IS = -1
 
@@ -26,14 +28,36 @@ class _Table:
 
     def follow(self, field: int) -> int:
         """Where the table or vector that `field` refers to begins; 0 when the field is absent."""
+        place = self._place_of(field)
+        return place and place + self._number("<I", place)
+
+    def integer(self, field: int) -> int:
+        """The 64-bit number that `field` holds; 0 when the field is absent."""
+        place = self._place_of(field)
+        return place and self._number("<q", place)
+
+    def _place_of(self, field: int) -> int:
         entry = 4 + 2 * field
         if entry >= self._number("<H", self._fields):
             return 0
         place = self._number("<H", self._fields + entry)
-        return place and self._place + place + self._number("<I", self._place + place)
+        return place and self._place + place
 
     def _number(self, form: str, place: int) -> int:
         return int(struct.unpack_from(form, self._content, place)[0])
+
+
+def stated_rows(region: pa.Buffer) -> int:
+    """Rows that the record batch in `region`, as it lies in a file, says it has.
+
+    Nothing else of it is read. 0 for what is no record batch; any number for one that is damaged.
+    """
+    try:
+        content = memoryview(region)[_PREFIX_BYTES:]
+        root = _Table(content, struct.unpack_from("<I", content)[0])
+        return _Table(content, root.follow(_MESSAGE_HEADER)).integer(_BATCH_LENGTH)
+    except struct.error:
+        return 0
 
 
 def decompressed_bytes(message: pa.Message) -> int:

@@ -74,6 +74,12 @@ class VerifiedFile:
             self.recheck()
         return self._slice(0)
 
+    def unverified_region(self, batch: int) -> pa.Buffer:
+        """The bytes of batch number `batch`, whatever they are: what is concluded from them must be
+        compared with what is verified."""
+        self.recheck()
+        return self._slice(batch + 1)
+
     def recheck(self) -> bool:
         """True when all that was verified holds; else the file is opened and verified anew."""
         try:
