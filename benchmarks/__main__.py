@@ -4,14 +4,17 @@ from benchmarks import (
     build,
     formats,
     layouts,
+    many_shards,
     memory,
     object_requests,
     packing,
     samples,
     scale,
     sentences,
+    shuffle_quality,
     steady_state,
     stream,
+    stream_scale,
 )
 
 for benchmark in (
@@ -26,5 +29,5 @@ for benchmark in (
     object_requests,
 ):
     benchmark.main()
-for measured in (scale, steady_state):
+for measured in (stream, scale, steady_state):
     measured.main([])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.shard_formats.arrow_shards import write_shard
 from pipeline.table import write_table
+from schemas.build_config import BuildConfig
 from schemas.manifest import (
     HELDOUT,
     TRAIN,
@@ -22,9 +23,6 @@ from schemas.names import MANIFEST_NAME
 from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat
 from schemas.storage import commit_text
 
-BATCH_ROWS = 1024
-"""Rows of a record batch, as in the presets."""
-
 TABLE = "shards-0.arrow"
 
 
@@ -32,11 +30,11 @@ def write_rows(folder: Path, row_format: RowFormat, parts: Iterable[NDArray[Any]
     """A data set in `folder`, which is made: one plain Arrow shard for each part (n, width)."""
     folder.mkdir(parents=True)
     (folder / "shards").mkdir()
-    entries, first_row = [], 0
+    entries, first_row, batch_rows = [], 0, BuildConfig().batch_rows(row_format)
     for number, rows in enumerate(parts):
         path = f"shards/{number:05d}.arrow"
         origin = np.zeros((len(ORIGIN_COLUMNS), len(rows), row_format.max_samples), np.uint32)
-        hashes = write_shard(folder / path, row_format, RowArrays(rows, origin), BATCH_ROWS)
+        hashes = write_shard(folder / path, row_format, RowArrays(rows, origin), batch_rows)
         entries.append(entry_of(path, number, first_row, len(rows), hashes))
         first_row += len(rows)
     table, blocks = write_table(folder / TABLE, entries)

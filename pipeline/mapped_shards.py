@@ -25,11 +25,17 @@ class MappedShard:
     """One uncompressed Arrow shard as a `RowShard`; offsets count from the start of its mapping."""
 
     def __init__(
-        self, path: Path, entry: ShardEntry, row_format: RowFormat, offsets: Numbers
+        self,
+        path: Path,
+        entry: ShardEntry,
+        row_format: RowFormat,
+        offsets: Numbers,
+        may_vanish: bool = False,
     ) -> None:
         self.path, self.entry = path, entry
         self._format, self._offsets = row_format, offsets
         self._file = VerifiedArrowFile(path, entry.hashes, REBUILD_REMEDY)
+        self._file.may_vanish = may_vanish
         self._version, self._told = self._file.version, 0
         self.batch_rows = self._stated_batch_rows()
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.decoded_shards import DecodedBatches, DecodedShard
 from pipeline.mapped_shards import MappedShard
 from pipeline.shard_blocks import UNVERIFIED, Numbers, RowShard, ShardBlock
-from pipeline.shard_places import ShardPlace
+from pipeline.shard_places import LocalPlace, ShardPlace
 from schemas.errors import CorruptDataError
 from schemas.manifest import ShardEntry, StoredFile
 from schemas.samples import RowFormat
@@ -49,6 +49,7 @@ class OpenShards:
         self.source, self.max_open_shards = source, max_open_shards
         self.memory = DecodedBatches(memory_bytes)
         self._is_mapped = source.shard_format == MAPPED_FORMAT
+        self._are_copies = not isinstance(source.place, LocalPlace)
         self._open: OrderedDict[RowShard, None] = OrderedDict()
         self.num_verified = 0
         """Record batches hashed so far."""
@@ -84,6 +85,16 @@ class OpenShards:
         """Close all shards of a block that will not be used again."""
         for number in range(len(block.shards)):
             self._forget(block, number)
+
+    def ahead(self, wanted: Sequence[StoredFile]) -> None:
+        """Tell the place what comes next. Copies that are not among it are closed: those that were
+        evicted would take room on the disk for as long as they are mapped."""
+        if self._are_copies:
+            names = {one.path for one in wanted}
+            for shard in [one for one in self._open if one.entry.path not in names]:
+                del self._open[shard]
+                shard.close()
+        self.source.place.ahead(wanted)
 
     def close(self) -> None:
         """Release all files and what was decoded; what is mapped again unchanged is not hashed."""
@@ -151,7 +162,7 @@ class OpenShards:
 
     def _new(self, path: Path, entry: ShardEntry, offsets: Numbers) -> RowShard:
         if self._is_mapped:
-            return MappedShard(path, entry, self.source.row_format, offsets)
+            return MappedShard(path, entry, self.source.row_format, offsets, self._are_copies)
         formats = (self.source.shard_format, self.source.row_format)
         return DecodedShard(path, entry, formats, offsets, self.memory)
 

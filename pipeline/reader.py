@@ -87,7 +87,7 @@ class RowReader:
     def ahead(self, shards: Sequence[tuple[int, int]]) -> None:
         """Say which shards will be read next, the soonest first, as (block, shard in the block)."""
         wanted = (self._block(block).columns.stored(number) for block, number in shards)
-        self._shards.source.place.ahead([self._table.stored, *wanted])
+        self._shards.ahead([self._table.stored, *wanted])
 
     def stored_bytes(self, shards: Iterable[tuple[int, int]]) -> int:
         """Bytes of the files of shards, each (block, shard in the block), and of their table."""

@@ -34,9 +34,12 @@ class VerifiedFile:
     Size, header and footer are checked on opening, each batch on first touch. `recheck` compares
     the file under the path with the one that was opened (device, inode, size, times of modification
     and change); a difference forgets what was verified, so that changed bytes are found and a
-    shrunk file is an error before its mapping is read. Raises `CorruptDataError` naming the file,
+    shrunk file is an error before its mapping is read. A file that `may_vanish`, such as a copy in
+    a cache, stays as it was mapped when its name goes. Raises `CorruptDataError` naming the file,
     region, byte range, expected and found. Not thread-safe.
     """
+
+    may_vanish = False
 
     HEADER, BATCH, FOOTER = "header", "record batch", "footer"
     """What the regions are called in messages."""
@@ -97,6 +100,8 @@ class VerifiedFile:
         """True when the file is open, and the one under the path is the same, unchanged."""
         try:
             return self._buffer is not None and self._identity == _identity(os.stat(self._name))
+        except FileNotFoundError:
+            return self.may_vanish
         except OSError:
             return False
 

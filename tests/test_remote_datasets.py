@@ -1,15 +1,15 @@
 """A URL leads to a manifest and a place of files, or to the message that a folder would give."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.dataset import open_dataset
 from pipeline.shard_cache.place import CachedPlace
-from pipeline.shard_cache.remote import open_remote
 from pipeline.shard_places import LocalPlace
 from schemas.errors import DatasetError
-from schemas.manifest import Manifest
 from tests.cached_files import cache_of
 from tests.datasets import write_dataset
 from tests.object_server import ObjectServer, object_server
@@ -36,9 +36,10 @@ def dataset(server: ObjectServer, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def test_the_manifest_and_the_table_come_through_the_place(dataset: Path, tmp_path: Path) -> None:
-    place, content = open_remote("s3://bucket/d", cache_of(tmp_path))
-    assert content == (dataset / "manifest.json").read_bytes()
-    table = Manifest.from_json(content.decode(), "x").table
+    opened = open_dataset("s3://bucket/d", cache_of(tmp_path))
+    place, table = opened.place, opened.manifest.table
+    content = (dataset / "manifest.json").read_bytes()
+    assert opened.digest == hashlib.sha256(content).hexdigest()
     found = place.path(table)
     assert found.is_relative_to(tmp_path / "cache")
     assert found.read_bytes() == (dataset / table.path).read_bytes()
@@ -46,18 +47,17 @@ def test_the_manifest_and_the_table_come_through_the_place(dataset: Path, tmp_pa
 
 
 def test_a_file_url_is_the_folder_itself(dataset: Path, tmp_path: Path) -> None:
-    place, content = open_remote(f"file://{dataset}", cache_of(tmp_path))
-    assert content == (dataset / "manifest.json").read_bytes()
+    place = open_dataset(f"file://{dataset}").place
     assert isinstance(place, LocalPlace)
     assert place.folder == dataset
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/none", "s3://absent/none", "file:///absent/none"])
+@pytest.mark.parametrize("url", ["s3://bucket/none", "s3://absent/none"])
 def test_what_is_no_data_set_is_said_to_be_none(
     server: ObjectServer, tmp_path: Path, url: str
 ) -> None:
-    with pytest.raises(DatasetError, match=r"/none: no such folder, or neither .* `blankstream bu"):
-        open_remote(url, cache_of(tmp_path))
+    with pytest.raises(DatasetError, match=r"/none: neither manifest.json .* `blankstream bu"):
+        open_dataset(url, cache_of(tmp_path))
 
 
 def test_an_unfinished_build_is_told_from_a_missing_data_set(
@@ -66,11 +66,11 @@ def test_an_unfinished_build_is_told_from_a_missing_data_set(
     server.put("/bucket/begun/plan.json", b"{}")
     message = r"^s3://bucket/begun: no manifest\.json: the build has not finished; run the same"
     with pytest.raises(DatasetError, match=message):
-        open_remote("s3://bucket/begun", cache_of(tmp_path))
+        open_dataset("s3://bucket/begun", cache_of(tmp_path))
 
 
 def test_a_url_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"nonsense://x"):
-        open_remote("nonsense://x", cache_of(tmp_path))
+        open_dataset("nonsense://x", cache_of(tmp_path))
     with pytest.raises(DatasetError, match=r"s3://: names no bucket"):
-        open_remote("s3://", cache_of(tmp_path))
+        open_dataset("s3://", cache_of(tmp_path))
