@@ -19,7 +19,7 @@ from benchmarks import (
 
 for benchmark in (
     layouts,
-    stream,
+    shuffle_quality,
     sentences,
     samples,
     build,
@@ -29,5 +29,5 @@ for benchmark in (
     object_requests,
 ):
     benchmark.main()
-for measured in (stream, scale, steady_state):
+for measured in (stream, stream_scale, many_shards, scale, steady_state):
     measured.main([])
