@@ -119,7 +119,7 @@ def _struck(
     at[BIT] = regions
     for fault in FAULTS[target]:
         if fault == CUT:
-            last = offsets[-1] - (2 if target == MANIFEST else 1)  # a line end is under no seal
+            last = offsets[-1] - 1
             edges = {*offsets[1:-1], last} - {0} if positions > 1 else set()
             yield from ((CUT, edge) for edge in sorted(edges | {offsets[-1] // 2}))
         elif fault.startswith(BIT):
