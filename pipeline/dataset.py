@@ -17,7 +17,7 @@ from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY
-from schemas.errors import DatasetError, UserError
+from schemas.errors import DamagedError, DatasetError, UserError
 from schemas.manifest import SPLITS, Manifest
 from schemas.names import MANIFEST_NAME, PLAN_NAME
 from schemas.samples import SHARD_FORMATS, RowFormat
@@ -116,6 +116,11 @@ def parse_dataset(store: Store, place: ShardPlace, content: bytes) -> Dataset:
     """
     where = store.where(MANIFEST_NAME)
     manifest = Manifest.from_json(content.decode("utf-8", "replace"), where)
+    if manifest.to_json().encode() != content:
+        raise DamagedError(
+            f"{where}: damaged, or not written by this project (white space or the order of keys "
+            f"was changed, and with it the data set's identity); {REBUILD_REMEDY}"
+        )
     _check_blocks(manifest, where)
     return Dataset(store, place, manifest, hashlib.sha256(content).hexdigest())
 

@@ -63,8 +63,8 @@ def test_a_lock_whose_file_was_deleted_is_not_held_by_two(tmp_path: Path) -> Non
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
                 os.sched_yield()
-                path.unlink()
                 inside[0] -= 1
+                path.unlink()  # with its file goes the lock
 
     all_at_once([work] * 6)
     assert most == [1]
