@@ -4,7 +4,6 @@ Stands between the command line and the executors. Inputs are cut into tables in
 folder; the data set's folder is not touched before the plan is complete.
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from schemas.errors import DamagedError, DatasetError, InputError
 from schemas.manifest import Manifest
 from schemas.names import PLAN_NAME, plan_name
 from schemas.plan import PLAN_REMEDY, Plan, WorkItem
+from schemas.temporary import temporary_folder
 
 _SHOWN = 3
 
@@ -73,7 +73,7 @@ def planned_build(
     """
     finished = last_manifest(store)
     with ExitStack() as stack:
-        scratch = LocalStore(Path(stack.enter_context(_temporary_folder())))
+        scratch = LocalStore(Path(stack.enter_context(temporary_folder())))
         old = _base(store, finished, inputs, config)
         notes.stage("Reading and hashing the inputs")
         if old is None:
@@ -92,12 +92,6 @@ def planned_build(
             _keep(store, plan, finished)
         reader = stack.enter_context(PlanReader(store, plan))
         yield PlannedBuild(reader, inputs, finished)
-
-
-@contextmanager
-def _temporary_folder() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="blankstream-") as name:
-        yield name
 
 
 def _base(

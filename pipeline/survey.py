@@ -5,7 +5,6 @@ lists the items that must be built again because a file is missing or a record d
 """
 
 import hashlib
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -30,6 +29,7 @@ from pipeline.unique import HashSpill
 from schemas.manifest import SPLITS, TABLE_SCHEMA, ShardEntry, StoredFile
 from schemas.plan import WorkItem
 from schemas.record import ItemRecord, ShardFile, Statistics
+from schemas.temporary import temporary_folder
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -63,7 +63,7 @@ class Survey:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="blankstream-"))
+            folder = stack.enter_context(temporary_folder())
             self._spools = {split: _Spool(Path(folder) / split) for split in SPLITS}
             self.ids = stack.enter_context(HashSpill())
             self.texts = stack.enter_context(HashSpill())
