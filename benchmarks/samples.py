@@ -22,6 +22,7 @@ from benchmarks.plain_loop import (
     ListLoop,
     check,
 )
+from benchmarks.random_windows import random_windows
 from pipeline.assemble import Rules
 from pipeline.engines.choice import choose_engine
 from pipeline.objectives import OBJECTIVES
@@ -29,7 +30,7 @@ from pipeline.packing import empty_rows
 from pipeline.window_batch import Engine, Placement, Rows, WindowBatch
 from schemas.build_config import ObjectiveConfig
 
-SENTENCE_TOKENS, ROUNDS = 30, 7
+ROUNDS = 7
 WINDOWS = 512
 """The same windows and rows for everyone: 4 MB, which stay in the last cache."""
 
@@ -38,27 +39,9 @@ REPEATS = {"array_loop": 1, "list_loop": 1, "plain": 1, "batched": 4}
 
 Work = Callable[[WindowBatch, Rows], None]
 
-
-def windows_of_text(count: int) -> WindowBatch:
-    random, zeros = np.random.default_rng(0), np.zeros(count, np.int64)
-    ends = np.append(np.arange(SENTENCE_TOKENS, TEXT_TOKENS, SENTENCE_TOKENS), TEXT_TOKENS)
-    offsets = np.arange(count) * TEXT_TOKENS
-    return WindowBatch(
-        tokens=random.integers(9, VOCAB_SIZE - 200, count * TEXT_TOKENS, dtype=np.int32),
-        sentence_ends=(offsets[:, None] + ends).ravel(),
-        offsets=offsets,
-        lengths=zeros + TEXT_TOKENS,
-        prompts=zeros,
-        first_ends=np.arange(count) * len(ends),
-        stop_ends=np.arange(1, count + 1) * len(ends),
-        keys=random.integers(0, 2**64, count, dtype=np.uint64),
-        numbers=zeros,
-        starts=zeros,
-        documents=zeros,
-        objectives=zeros,
-        cls=True,
-        eos=True,
-    )
+windows_of_text = partial(
+    random_windows, text_tokens=TEXT_TOKENS, stop_token=VOCAB_SIZE - 200, seed=[0]
+)
 
 
 def draw_and_write(engine: Engine, kind: str, windows: WindowBatch, rows: Rows) -> None:

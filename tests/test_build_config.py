@@ -53,4 +53,6 @@ def test_a_number_that_was_given_is_kept(row_format: RowFormat, rows: int) -> No
 
 @pytest.mark.parametrize("shard_rows", [1, 5000, 65536])
 def test_shards_need_be_no_multiple_of_what_is_chosen(shard_rows: int) -> None:
-    BuildConfig(shard_rows=shard_rows).check()
+    config = BuildConfig(shard_rows=shard_rows)
+    config.check()
+    assert config.batch_rows(RowFormat(4096, 64, "uint16", ("blank",))) <= shard_rows

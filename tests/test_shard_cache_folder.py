@@ -35,6 +35,7 @@ def test_threads_that_make_a_cache_at_once_make_one(tmp_path: Path) -> None:
 def test_a_marker_that_was_never_finished_is_no_reason_to_refuse(tmp_path: Path) -> None:
     (tmp_path / f"{MARKER_NAME}.tmp-host-1-abcdef01").write_text("{")
     CacheFolder(tmp_path, 1)
+    assert (tmp_path / MARKER_NAME).is_file()
 
 
 def test_a_folder_of_something_else_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_closing_ends_the_thread_and_keeps_the_state(paths):
 def test_a_stream_that_is_dropped_ends_its_thread(paths):
     stream = RowStream(paths[0], batch_rows=3)
     next(stream)
+    assert len(prefetch_threads()) == 1
     del stream
     gc.collect()
     wait_for_no_thread()

@@ -3,15 +3,16 @@
 import numpy as np
 
 from benchmarks.peers.samples import MAX_SAMPLES, SEED, TOKENS, WIDTH, Values
+from benchmarks.random_windows import random_windows
 from pipeline.assemble import Rules
 from pipeline.engines.choice import choose_engine
 from pipeline.packing import empty_rows
-from pipeline.window_batch import Placement, Rows, WindowBatch
+from pipeline.window_batch import Placement, Rows
 from schemas.build_config import ObjectiveConfig
 from schemas.objectives import SpecialTokens
 from schemas.samples import RowFormat
 
-VOCAB_SIZE, TEXT_TOKENS, SENTENCE_TOKENS = 30_000, 420, 30
+VOCAB_SIZE, TEXT_TOKENS = 30_000, 420
 FORMAT = RowFormat.for_vocabulary(VOCAB_SIZE, TOKENS, MAX_SAMPLES, ("blank",))
 SPECIAL = SpecialTokens(
     pad=0, cls=1, eos=2, mask=3, gmask=4, smask=5, start=6, end=7, noise=8,
@@ -28,30 +29,9 @@ def glm_rows(count: int) -> Values:
     engine = choose_engine("batched")
     for start in range(0, count, _STEP):
         part = values[start : start + _STEP]
-        windows, zeros = _windows(start, len(part)), np.zeros(len(part), np.int64)
+        windows = random_windows(len(part), TEXT_TOKENS, VOCAB_SIZE - 200, [SEED, start])
+        zeros = np.zeros(len(part), np.int64)
         placement = Placement(np.arange(len(part)), zeros, zeros)
         spans = engine.draw(windows, [RULES], True)
         engine.write(windows, spans, [RULES], placement, Rows(part, FORMAT))
     return values
-
-
-def _windows(start: int, count: int) -> WindowBatch:
-    random, zeros = np.random.default_rng([SEED, start]), np.zeros(count, np.int64)
-    ends = np.arange(SENTENCE_TOKENS, TEXT_TOKENS + 1, SENTENCE_TOKENS)
-    offsets = np.arange(count) * TEXT_TOKENS
-    return WindowBatch(
-        tokens=random.integers(9, VOCAB_SIZE - 200, count * TEXT_TOKENS, dtype=np.int32),
-        sentence_ends=(offsets[:, None] + ends).ravel(),
-        offsets=offsets,
-        lengths=zeros + TEXT_TOKENS,
-        prompts=zeros,
-        first_ends=np.arange(count) * len(ends),
-        stop_ends=np.arange(1, count + 1) * len(ends),
-        keys=random.integers(0, 2**64, count, dtype=np.uint64),
-        numbers=zeros,
-        starts=zeros,
-        documents=zeros,
-        objectives=zeros,
-        cls=True,
-        eos=True,
-    )
