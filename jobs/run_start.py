@@ -37,7 +37,9 @@ _RUN_NAMES = {
 _FREE_KEYS = {"train.record_losses"}
 """Keys that change nothing of what is learnt."""
 
-_DATA_KEYS = {"train.seed", "train.batch_rows", "train.micro_batch_rows"}
+_DATA_KEYS = {
+    f"train.{name}" for name in ("seed", "batch_rows", "micro_batch_rows", "order", "window_shards")
+}
 """Keys that decide which rows a step takes."""
 
 Mixture = Sequence[tuple[Dataset, float]]
@@ -50,7 +52,7 @@ def prepare_run(
 
     Raises `RunError` before anything is written: for a folder that holds something else or, without
     `resume`, checkpoints, and for a run to be resumed with another model or train section, or with
-    rows of another kind. With `change_data` seed and batch size may differ.
+    rows of another kind. With `change_data` seed, batch size and order may differ.
     """
     _check_folder(path)
     checkpoint = latest_checkpoint(path)
@@ -95,7 +97,7 @@ def _check_resumable(run: Run, config: Config, mixture: Mixture, change_data: bo
     ]
     if differences:
         data = [line for line in differences if line.partition(":")[0] in _DATA_KEYS]
-        hint = ". Seed and batch size may differ with --change-data" if data else ""
+        hint = ". Seed, batch size and order may differ with --change-data" if data else ""
         raise RunError(
             f"{run.path}: was started with another configuration. Differing keys:\n  "
             + "\n  ".join(differences)

@@ -111,13 +111,16 @@ def open_stream(
     request: TrainRequest, checkpoint: Checkpoint | None, rank: int = 0, world_size: int = 1
 ) -> RowStream:
     """The training rows behind `checkpoint`, or from the first one on."""
+    config = request.config.train
     return RowStream(
         request.datasets,
-        batch_rows=request.config.train.batch_rows,
-        seed=request.config.train.seed,
+        batch_rows=config.batch_rows,
+        seed=config.seed,
         rank=rank,
         world_size=world_size,
         state=checkpoint.stream if checkpoint else None,
+        order=config.order,
+        window_shards=config.window_shards or None,
         change=request.change_data,
         cache=request.cache,
     )

@@ -17,9 +17,6 @@ from schemas.errors import DatasetError
 from schemas.manifest import ShardEntry
 from schemas.samples import RowFormat
 
-_MAX_EXTENT = 1 << 62
-"""NumPy's limit on the bytes of an array, overlapping or not."""
-
 
 class MappedShard:
     """One uncompressed Arrow shard as a `RowShard`; offsets count from the start of its mapping."""
@@ -103,33 +100,3 @@ class MappedShard:
     def close(self) -> None:
         """Release the mapping; what was verified is remembered."""
         self._file.close()
-
-
-class _Memory:
-    """This process's memory as overlapping items of `item_bytes`, one beginning at every byte."""
-
-    def __init__(self, start: int, count: int, item_bytes: int) -> None:
-        self.__array_interface__ = {
-            "version": 3,
-            "data": (start, True),
-            "shape": (count,),
-            "strides": (1,),
-            "typestr": f"|V{item_bytes}",
-        }
-
-
-def copy_memory(addresses: Numbers, item_bytes: int) -> NDArray[np.void]:
-    """The `item_bytes` bytes at each of `addresses` (n,), n > 0, copied to an array (n,).
-
-    One fancy index over all mappings: half the work of one index per shard, whose result must be
-    copied once more into its place. Every address must be that of mapped memory.
-    """
-    start = int(addresses.min())
-    count = int(addresses.max()) - start + 1
-    if count * item_bytes < _MAX_EXTENT:
-        memory: NDArray[np.void] = np.asarray(_Memory(start, count, item_bytes))
-        return memory[addresses - start]
-    items = np.empty(len(addresses), f"|V{item_bytes}")
-    for half in np.array_split(np.argsort(addresses), 2):
-        items[half] = copy_memory(addresses[half], item_bytes)
-    return items

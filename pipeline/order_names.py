@@ -11,6 +11,7 @@ import numpy as np
 
 from schemas.errors import UserError
 from schemas.manifest import Manifest
+from schemas.train_config import MAX_WINDOW_SHARDS
 
 AUTO, GLOBAL, WINDOWED = "auto", "global", "windowed"
 
@@ -18,8 +19,6 @@ WINDOW_BYTES = 1 << 30
 """Decoded rows of the shards that are read at a time, of all data sets together, about."""
 
 MIN_CHOSEN_SHARDS, MAX_CHOSEN_SHARDS = 2, 64
-MAX_WINDOW_SHARDS = 1 << 14
-"""As many as a group of the shard table's blocks has: larger windows would be no other order."""
 
 _WINDOWED_NAME = re.compile(rf"{WINDOWED}/([1-9][0-9]{{0,4}})")
 

@@ -2,7 +2,7 @@
 
 Stands between the order of a stream and its batches. A row number leads over the table's block and
 the shard to a record batch and, once that is verified, to an address; then NumPy copies all rows
-at once, whatever shards and data sets they are in.
+of a batch at once, whatever shards and data sets they are in.
 """
 
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.mapped_shards import copy_memory
+from pipeline.copied_memory import copy_memory
 from pipeline.open_shards import OpenShards
 from pipeline.shard_blocks import Numbers, ShardBlock
 from pipeline.shard_table import ShardTable
@@ -159,16 +159,23 @@ def gather_mixed(
 ) -> NDArray[Any]:
     """Copies of rows of one format as (n, width): row i is row `row_numbers[i]` of the reader
     `readers[choices[i]]`."""
+    return gather_parts(readers, choices, row_numbers, [len(row_numbers)])[0]
+
+
+def gather_parts(
+    readers: Sequence[RowReader], choices: Numbers, row_numbers: Numbers, ends: Sequence[int]
+) -> list[NDArray[Any]]:
+    """The same rows as one array for each part, as `copy_memory` cuts them."""
     row_format = readers[0].row_format
-    rows = np.empty((len(row_numbers), row_format.width), row_format.dtype)
-    if not len(row_numbers):
-        return rows
     addresses = _locate_all(readers, choices, row_numbers)
     if addresses is not None:
-        return copy_memory(addresses, row_format.row_bytes).view(rows.dtype).reshape(rows.shape)
+        parts = copy_memory(addresses, row_format.row_bytes, ends)
+        dtype, width = row_format.dtype, row_format.width
+        return [part.view(dtype).reshape(len(part), width) for part in parts]
+    rows = np.empty((len(row_numbers), row_format.width), row_format.dtype)
     for half in np.array_split(np.argsort(row_numbers), 2):
         rows[half] = gather_mixed(readers, choices[half], row_numbers[half])
-    return rows
+    return np.split(rows, ends[:-1])
 
 
 def _locate_all(

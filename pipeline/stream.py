@@ -28,7 +28,7 @@ from schemas.manifest import TRAIN
 __all__ = ["Batch", "RowStream"]
 
 PREFETCH_DEPTH = 2
-"""Gathers (of about 1,024 rows) that wait for the consumer."""
+"""Gathers (`batches.py` says how large) that wait for the consumer."""
 
 
 class RowStream:

@@ -5,15 +5,21 @@ from dataclasses import dataclass
 from schemas.errors import ConfigError
 from schemas.fields import bounded, choice
 
+MAX_WINDOW_SHARDS = 1 << 14
+"""As many as a group of the shard table's blocks has: larger windows would be no other order."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """One run. A step is one optimizer update over `batch_rows` rows of all ranks together."""
+    """One run. A step is one optimizer update over `batch_rows` rows of all ranks together, in the
+    order that `RowStream` describes; `window_shards` 0 leaves the window to it."""
 
     seed: int = bounded(1, 0, 2**63 - 1)
     max_steps: int = bounded(1000, 1)
     batch_rows: int = bounded(64, 1)
     micro_batch_rows: int = bounded(0, 0)
+    order: str = choice("auto", "auto", "global", "windowed")
+    window_shards: int = bounded(0, 0, MAX_WINDOW_SHARDS)
     peak_lr: float = bounded(4e-4, 0.0, 10.0)
     final_lr_ratio: float = bounded(0.1, 0.0, 1.0)
     warmup_ratio: float = bounded(0.04, 0.0, 1.0)
@@ -28,9 +34,14 @@ class TrainConfig:
     record_losses: bool = False
 
     def check(self) -> None:
-        """Micro-batches must divide the batch."""
+        """Micro-batches must divide the batch; a global order has no windows."""
         if self.micro_batch_rows and self.batch_rows % self.micro_batch_rows:
             raise ConfigError(
                 f"train.batch_rows={self.batch_rows} must be a multiple of "
                 f"train.micro_batch_rows={self.micro_batch_rows} (0: the whole batch at once)"
+            )
+        if self.order == "global" and self.window_shards:
+            raise ConfigError(
+                f"train.window_shards={self.window_shards} beside train.order=global, which has no "
+                "windows; leave one of them out"
             )

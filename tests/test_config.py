@@ -59,11 +59,17 @@ def test_overrides_win_over_the_preset_and_it_over_defaults(tmp_path: Path) -> N
         ("build.record_batch_rows=4095", "shard_rows=65536 must be a multiple of build.record_b"),
         ("model.hidden_size=100", "must be a multiple of model.num_attention_heads=12"),
         ("train.micro_batch_rows=7", "must be a multiple of train.micro_batch_rows=7"),
+        ("train.window_shards=16385", r"'train\.window_shards' is 16385; it must lie in 0 \.\."),
     ],
 )
 def test_a_mistake_is_named_with_its_place(override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(None, [override])
+
+
+def test_a_global_order_has_no_windows() -> None:
+    with pytest.raises(ConfigError, match=r"train\.window_shards=3 beside train\.order=global"):
+        load_config(None, ["train.order=global", "train.window_shards=3"])
 
 
 def test_a_mistake_in_a_file_names_the_file(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import mapped_shards
+from pipeline import copied_memory
 from pipeline import table as table_module
 from pipeline.dataset import open_dataset
 from pipeline.reader import gather_mixed
@@ -122,7 +122,7 @@ def test_rows_of_two_data_sets_are_gathered_together(shared, tmp_path, monkeypat
     choices, numbers = np.array([1, 0, 0, 1]), np.array([8, 8, 39, 0])
     expected = [random_rows(other).rows[8], ROWS[8], ROWS[39], random_rows(other).rows[0]]
     assert np.array_equal(gather_mixed(readers, choices, numbers), expected)
-    monkeypatch.setattr(mapped_shards, "_MAX_EXTENT", 10_000)
+    monkeypatch.setattr(copied_memory, "_MAX_EXTENT", 10_000)
     assert np.array_equal(gather_mixed(readers, choices, numbers), expected)
 
 

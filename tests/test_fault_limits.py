@@ -8,16 +8,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pipeline import reader as reader_module
+from pipeline.copied_memory import copy_memory
 from pipeline.dataset import open_dataset
-from pipeline.mapped_shards import MappedShard, copy_memory
+from pipeline.mapped_shards import MappedShard
 from pipeline.open_shards import MAPPED_FORMAT
-from pipeline.shard_blocks import Numbers
 from schemas.errors import CorruptDataError
 from schemas.samples import SHARD_FORMATS
 from tests.datasets import Content, flip, random_rows
@@ -112,9 +113,9 @@ def test_a_change_between_the_last_look_and_the_copy_is_in_that_copy_and_in_no_o
     position = place_of_row(shard)
     assert np.array_equal(reader.gather(ALL), ROWS)
 
-    def changed_then_copied(addresses: Numbers, item_bytes: int) -> NDArray[np.void]:
+    def changed_then_copied(*arguments: Any) -> list[NDArray[np.void]]:
         flip(shard, position)
-        return copy_memory(addresses, item_bytes)
+        return copy_memory(*arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(reader_module, "copy_memory", changed_then_copied)
@@ -155,7 +156,8 @@ import os, sys
 import numpy as np
 from pipeline import reader
 from pipeline.dataset import open_dataset
-from pipeline.mapped_shards import MappedShard, copy_memory
+from pipeline.copied_memory import copy_memory
+from pipeline.mapped_shards import MappedShard
 def copied(*arguments):
     os.truncate(sys.argv[2], 0)
     return copy_memory(*arguments)

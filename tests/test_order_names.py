@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.order_names import (
-    MAX_WINDOW_SHARDS,
     OrderWish,
     chosen_shards,
     order_name,
@@ -16,6 +15,7 @@ from pipeline.order_names import (
 from schemas.errors import UserError
 from schemas.manifest import TableBlock
 from schemas.samples import RowFormat
+from schemas.train_config import MAX_WINDOW_SHARDS
 from tests.manifests import manifest_of
 
 ROW_FORMAT = RowFormat(512, 8, "uint16", ("blank",))

@@ -99,13 +99,13 @@ def test_losses_may_be_recorded_from_any_checkpoint_on(tmp_path: Path, built: Pa
     assert prepare(tmp_path, built, another(record_losses=True), resume=True) == 7
 
 
-def test_seed_and_batch_size_change_only_when_asked(tmp_path: Path, built: Path) -> None:
+def test_seed_batch_size_and_order_change_only_when_asked(tmp_path: Path, built: Path) -> None:
     prepare(tmp_path, built)
     save(tmp_path, 7)
-    mixture, other = [(open_dataset(built), 2.0)], another(seed=6, batch_rows=32)
+    mixture, other = [(open_dataset(built), 2.0)], another(seed=6, batch_rows=32, order="windowed")
     with pytest.raises(RunError, match=r"train\.seed: 5 -> 6") as caught:
         prepare_run(tmp_path, other, mixture, True)
-    assert "Seed and batch size may differ with --change-data" in str(caught.value)
+    assert "Seed, batch size and order may differ with --change-data" in str(caught.value)
     checkpoint = prepare_run(tmp_path, other, mixture, True, change_data=True)
     assert checkpoint
     assert checkpoint.step == 7

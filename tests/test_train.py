@@ -13,6 +13,7 @@ import pytest
 
 from jobs.metrics import METRICS_NAME
 from jobs.run_checkpoints import last_checkpoint
+from jobs.stream_record import read_stretches
 from jobs.train import TrainRequest, open_stream
 from schemas.config import Config
 from schemas.errors import BlankstreamError, ConfigError, DatasetError, RunError
@@ -180,6 +181,14 @@ def test_without_a_plan_too_long_rows_are_found_in_the_batch(tmp_path: Path, bui
     (copy / "plan.json").unlink()
     with pytest.raises(ConfigError, match="max_sequence_length=30: a row has position"):
         run_training(tmp_path / "run", copy, model=replace(TINY_MODEL, max_sequence_length=30))
+
+
+def test_rows_come_in_the_order_that_the_configuration_asks_for(
+    tmp_path: Path, built: Path
+) -> None:
+    run_training(tmp_path, built, max_steps=1, order="windowed", window_shards=3)
+    (stretch,) = read_stretches(tmp_path)
+    assert [segment["order"] for segment in stretch.segments] == ["windowed/3"]
 
 
 def test_ranks_share_a_batch(built: Path) -> None:

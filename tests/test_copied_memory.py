@@ -1,0 +1,47 @@
+"""The copy of rows from anywhere in memory, cut into parts."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import copied_memory
+from pipeline.copied_memory import copy_memory
+
+ITEM_BYTES = 6
+PLACES = [np.random.default_rng(seed).bytes(600) for seed in range(3)]
+BASES = [np.frombuffer(place, np.uint8).ctypes.data for place in PLACES]
+
+wanted = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 600 - ITEM_BYTES)), max_size=40)
+
+
+def expected(where: list[tuple[int, int]]) -> list[bytes]:
+    return [PLACES[place][at : at + ITEM_BYTES] for place, at in where]
+
+
+def copied(parts: list[list[tuple[int, int]]]) -> list[list[bytes]]:
+    addresses = np.array([BASES[place] + at for part in parts for place, at in part], np.int64)
+    ends = np.cumsum([len(part) for part in parts]).tolist()
+    found = copy_memory(addresses, ITEM_BYTES, ends)
+    return [[item.tobytes() for item in part] for part in found]
+
+
+@given(st.lists(wanted, min_size=1, max_size=5))
+def test_every_part_has_the_bytes_at_its_addresses(parts: list[list[tuple[int, int]]]) -> None:
+    assert copied(parts) == [expected(part) for part in parts]
+
+
+@given(st.lists(wanted, min_size=1, max_size=5))
+def test_memory_too_far_apart_for_one_array_is_copied_in_halves(
+    parts: list[list[tuple[int, int]]],
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copied_memory, "_MAX_EXTENT", 100 * ITEM_BYTES)
+        assert copied(parts) == [expected(part) for part in parts]
+
+
+def test_a_part_keeps_no_other_part_in_memory() -> None:
+    first, second = copy_memory(np.array([BASES[0], BASES[0] + 1]), ITEM_BYTES, [1, 2])
+    first[:] = b"\0" * ITEM_BYTES
+    assert first.base is None
+    assert second.tobytes() == PLACES[0][1 : 1 + ITEM_BYTES]
