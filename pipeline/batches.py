@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.batch import Batch
+from pipeline.copied_memory import keep_freed_memory
 from pipeline.courses import Window
 from pipeline.reader import RowReader, gather_parts
 from pipeline.visits import Numbers, Visits
@@ -72,6 +73,7 @@ class BatchSource:
 
     def __init__(self, visits: Visits, readers: Sequence[RowReader], cut: Cut) -> None:
         self._visits, self._readers, self._cut = visits, readers, cut
+        keep_freed_memory()
         row_format = readers[0].row_format
         self._slices = row_format.slices
         share = max(1, cut.batch_rows // cut.world_size)

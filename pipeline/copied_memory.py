@@ -4,6 +4,7 @@ Stands below `reader.py`, which knows the addresses.
 """
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,22 @@ Addresses = NDArray[np.int64]
 
 _MAX_EXTENT = 1 << 62
 """NumPy's limit on the bytes of an array, overlapping or not."""
+
+
+_PIECE_BYTES = 31 << 20
+"""Just below the largest piece that counts for glibc, 32 MiB with 64-bit addresses."""
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Let the C library keep what is freed, instead of asking the system for it for each batch.
+
+    glibc hands free memory back when there is more of it than twice the largest piece that was
+    mapped by itself and freed so far (mallopt(3), dynamic threshold), at first 256 KiB; what it
+    asks for again is cleared page by page, which takes three times as long as copying rows there.
+    So one large piece, never touched, is freed here. Other C libraries do not mind.
+    """
+    np.empty(_PIECE_BYTES, np.uint8)
 
 
 class _Memory:
@@ -35,9 +52,8 @@ def copy_memory(
     ends at `ends[i]` and begins where the one before ends, the last one ends at n.
 
     One fancy index over all mappings for each part: half the work of one index per shard, whose
-    result must be copied once more into its place. Parts are arrays apart from each other, since
-    memory of a batch's size is used again when the batch is gone, while a bigger piece comes from
-    the system, and is cleared by it, each time. Every address must be that of mapped memory.
+    result must be copied once more into its place. Parts are arrays apart from each other, so that
+    a batch that is kept keeps nothing else. Every address must be that of mapped memory.
     """
     edges = list(pairwise([0, *ends]))
     if not len(addresses):

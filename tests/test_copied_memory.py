@@ -1,5 +1,9 @@
 """The copy of rows from anywhere in memory, cut into parts."""
 
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,3 +49,26 @@ def test_a_part_keeps_no_other_part_in_memory() -> None:
     first[:] = b"\0" * ITEM_BYTES
     assert first.base is None
     assert second.tobytes() == PLACES[0][1 : 1 + ITEM_BYTES]
+
+
+COPYING = """
+import resource
+import numpy as np
+from pipeline.copied_memory import copy_memory, keep_freed_memory
+source = np.ones((4096, 4096), np.uint8)
+addresses = source.ctypes.data + 4096 * np.arange(4096)
+keep_freed_memory()
+def copies(count):
+    for _ in range(count):
+        copy_memory(addresses, 4096, range(64, 4097, 64))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+copies(3)
+print(-copies(0) + copies(10))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries do as they like")
+def test_what_was_copied_before_makes_room_for_what_is_copied_next() -> None:
+    command = [sys.executable, "-c", COPYING]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 0.01 * 10 * 4096  # faults a page: without it, one
