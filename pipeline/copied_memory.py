@@ -3,7 +3,7 @@
 Stands below `reader.py`, which knows the addresses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -18,6 +18,10 @@ _MAX_EXTENT = 1 << 62
 
 _PIECE_BYTES = 31 << 20
 """Just below the largest piece that counts for glibc, 32 MiB with 64-bit addresses."""
+
+
+_MIN_PIECE_ITEMS = 512
+"""NumPy lets other threads run while it copies more than 500 items."""
 
 
 @cache
@@ -51,20 +55,42 @@ def copy_memory(
     """The `item_bytes` bytes at each of `addresses` (n,), copied to one array for each part; part i
     ends at `ends[i]` and begins where the one before ends, the last one ends at n.
 
-    One fancy index over all mappings for each part: half the work of one index per shard, whose
-    result must be copied once more into its place. Parts are arrays apart from each other, so that
-    a batch that is kept keeps nothing else. Every address must be that of mapped memory.
+    One fancy index over all mappings for each piece, of one large or several small parts: half the
+    work of one index per shard, whose result must be copied once more into its place. Every address
+    must be that of mapped memory.
     """
-    edges = list(pairwise([0, *ends]))
     if not len(addresses):
-        return [np.empty(0, f"|V{item_bytes}") for _ in edges]
+        return [np.empty(0, f"|V{item_bytes}") for _ in ends]
     start = int(addresses.min())
     count = int(addresses.max()) - start + 1
     if count * item_bytes < _MAX_EXTENT:
         memory: NDArray[np.void] = np.asarray(_Memory(start, count, item_bytes))
-        offsets = addresses - start
-        return [memory[offsets[first:stop]] for first, stop in edges]
+        return _copied(memory, addresses - start, ends)
     items = np.empty(len(addresses), f"|V{item_bytes}")
     for half in np.array_split(np.argsort(addresses), 2):
         (items[half],) = copy_memory(addresses[half], item_bytes, [len(half)])
-    return [items[first:stop] for first, stop in edges]
+    return [items[first:stop] for first, stop in pairwise([0, *ends])]
+
+
+def _copied(
+    memory: NDArray[np.void], offsets: Addresses, ends: Sequence[int]
+) -> list[NDArray[np.void]]:
+    parts = []
+    for start, piece_ends in _pieces(ends):
+        piece = memory[offsets[start : piece_ends[-1]]]
+        parts += [
+            piece[first - start : stop - start] for first, stop in pairwise([start, *piece_ends])
+        ]
+    return parts
+
+
+def _pieces(ends: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """Where each piece begins, and the ends of its parts; the last one may be short."""
+    start, piece_ends = 0, list[int]()
+    for end in ends:
+        piece_ends.append(end)
+        if end - start >= _MIN_PIECE_ITEMS:
+            yield start, piece_ends
+            start, piece_ends = end, []
+    if piece_ends:
+        yield start, piece_ends

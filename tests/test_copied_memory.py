@@ -44,11 +44,20 @@ def test_memory_too_far_apart_for_one_array_is_copied_in_halves(
         assert copied(parts) == [expected(part) for part in parts]
 
 
-def test_a_part_keeps_no_other_part_in_memory() -> None:
+@given(st.lists(wanted, min_size=1, max_size=5), st.integers(1, 30))
+def test_parts_are_the_same_however_many_share_a_piece(
+    parts: list[list[tuple[int, int]]], piece_items: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copied_memory, "_MIN_PIECE_ITEMS", piece_items)
+        assert copied(parts) == [expected(part) for part in parts]
+
+
+def test_what_is_copied_may_be_written_to_and_changes_nothing_else() -> None:
     first, second = copy_memory(np.array([BASES[0], BASES[0] + 1]), ITEM_BYTES, [1, 2])
     first[:] = b"\0" * ITEM_BYTES
-    assert first.base is None
     assert second.tobytes() == PLACES[0][1 : 1 + ITEM_BYTES]
+    assert bytes(first) != PLACES[0][:ITEM_BYTES]
 
 
 COPYING = """
