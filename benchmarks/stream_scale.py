@@ -48,7 +48,7 @@ def resume(folder: Path, order: str, state: State) -> None:
 
 def look_up(stream: RowStream, place: int) -> None:
     """Row numbers of the batch at `place`, which nothing else needs before its rows."""
-    numbers = stream._source._visits.rows(np.arange(place, place + BATCH_ROWS))[1]
+    _, numbers = stream.rows_at(place, place + BATCH_ROWS)
     assert len(np.unique(numbers)) == BATCH_ROWS
 
 

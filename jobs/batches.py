@@ -50,8 +50,15 @@ class DeviceBatch:
 
 
 def to_device(rows: NDArray[Any], row_format: RowFormat, device: torch.device) -> DeviceBatch:
-    """`rows` (B, width) of the format's type as a `DeviceBatch`; one copy to the device."""
-    parts = _widened(torch.from_numpy(rows).to(device), row_format)
+    """`rows` (B, width) of the format's type as a `DeviceBatch`; one copy to the device.
+
+    To a GPU through pinned memory, without waiting for it: torch uses that memory again only when
+    the copy has ended, and whatever computes with the batch comes behind it.
+    """
+    narrow = torch.from_numpy(rows)
+    if device.type == "cuda":
+        narrow = narrow.pin_memory().to(device, non_blocking=True)
+    parts = _widened(narrow.to(device), row_format)
     return DeviceBatch(
         tokens=parts["tokens"],
         labels=parts["labels"],

@@ -9,44 +9,46 @@ from jobs.pages.page_assets import PAGE_OPENING
 from jobs.row_views import RowViews
 from jobs.sample_view import RowView
 from jobs.visible import visible
-from pipeline.dataset import open_dataset
+from pipeline.dataset import Dataset
+from pipeline.stores.local import LocalStore
+from pipeline.stores.store import Store
 from schemas.errors import UserError
 from schemas.storage import commit_text
 
 
-def read_row(path: Path, split: str, row: int) -> RowView:
+def read_row(dataset: Dataset, split: str, row: int) -> RowView:
     """Row number `row` of `split`, verified.
 
     Raises `UserError` when there is no such row, otherwise as `RowViews`.
     """
-    dataset = open_dataset(path)
     num_rows = dataset.num_rows(split)
     if not 0 <= row < num_rows:
         raise UserError(
-            f"{path}: row {row} of {split} does not exist; it has {num_rows} rows, counted from 0"
+            f"{dataset.name}: row {row} of {split} does not exist; it has {num_rows} rows, counted "
+            "from 0"
         )
     with RowViews(dataset, split) as views:
         return views.view(row)
 
 
-def check_page_place(path: Path, dataset: Path) -> None:
+def check_page_place(path: Path, dataset: Dataset) -> None:
     """Raise `UserError` unless a page may be written at `path`: a new file, or an older page.
 
     Nothing else is ever replaced, and nothing is written into the data set.
     """
     try:
-        reason = _why_no_page(path.resolve(), dataset.resolve())
+        reason = _why_no_page(path.resolve(), dataset.store)
     except (OSError, ValueError) as error:
         reason = f"cannot be written ({getattr(error, 'strerror', None) or error})"
     if reason:
         raise UserError(f"{visible(str(path))}: {reason}; give another --html FILE")
 
 
-def _why_no_page(path: Path, dataset: Path) -> str:
+def _why_no_page(path: Path, store: Store) -> str:
     """Empty where a page may be written."""
     if path.is_dir():
         return "is a folder"
-    if path.is_relative_to(dataset):
+    if isinstance(store, LocalStore) and path.is_relative_to(store.folder.resolve()):
         return "is inside the data set, which keeps only its own files"
     if not path.parent.is_dir():
         return f"{path.parent} is no folder"

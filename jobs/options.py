@@ -77,15 +77,21 @@ def cached(command: Command) -> Command:
 
 
 def open_cache(folder: Path | None, limit_bytes: int | None) -> "CacheFolder | None":
-    """The cache that was asked for with `cached`; `UserError` for a folder that cannot be one."""
+    """The cache that was asked for with `cached`; `UserError` for a folder that cannot be one, a
+    usage error for a limit of nothing."""
     from pipeline.shard_cache.folder import CACHE_BYTES, CacheFolder
+
+    if folder is None and limit_bytes is not None:
+        raise click.UsageError("--cache-bytes limits what --cache takes: add --cache FOLDER")
 
     return None if folder is None else CacheFolder(folder, limit_bytes or CACHE_BYTES)
 
 
 def data_place(text: str) -> Path | str:
     """A data set as it was named: a URL as it is, else a path."""
-    return text if "://" in text else Path(text)
+    from pipeline.readers.remote import is_url
+
+    return text if is_url(text) else Path(text)
 
 
 def executor_options(command: Command) -> Command:

@@ -40,38 +40,44 @@ _FREE_KEYS = {"train.record_losses"}
 _DATA_KEYS = {
     f"train.{name}" for name in ("seed", "batch_rows", "micro_batch_rows", "order", "window_shards")
 }
-"""Keys that decide which rows a step takes."""
+"""Keys that decide which rows a step takes, and in what parts it goes through them."""
 
 Mixture = Sequence[tuple[Dataset, float]]
 
 
-def prepare_run(
+def find_start(
     path: Path, config: Config, mixture: Mixture, resume: bool, change_data: bool = False
 ) -> Checkpoint | None:
-    """Make the run's folder, or find the checkpoint to go on from; None: begin at step 0.
+    """The checkpoint that a run in the folder `path` goes on from; None: it begins at step 0.
 
-    Raises `RunError` before anything is written: for a folder that holds something else or, without
-    `resume`, checkpoints, and for a run to be resumed with another model or train section, or with
-    rows of another kind. With `change_data` seed, batch size and order may differ.
+    Writes nothing. Raises `RunError` for a folder that holds something else or, without `resume`,
+    checkpoints, and for a run to be resumed with another model or train section, or with rows of
+    another kind. With `change_data` seed, batch size and order may differ.
     """
     _check_folder(path)
     checkpoint = latest_checkpoint(path)
-    if checkpoint is not None:
-        if not resume:
-            raise RunError(
-                f"{path}: this run has a checkpoint of step {checkpoint.step}; go on with "
-                "--resume auto, or give another folder as --output"
-            )
-        _check_resumable(open_run(path), config, mixture, change_data)
-        delete_leftovers(path)
-        return checkpoint
+    if checkpoint is None:
+        return None
+    if not resume:
+        raise RunError(
+            f"{path}: this run has a checkpoint of step {checkpoint.step}; go on with "
+            "--resume auto, or give another folder as --output"
+        )
+    _check_resumable(open_run(path), config, mixture, change_data)
+    return checkpoint
+
+
+def begin_run(path: Path, config: Config, mixture: Mixture) -> None:
+    """Make the folder of a run that begins at step 0, over what one without a checkpoint left.
+
+    Raises `DatasetError`, before anything is written, for a data set without a tokenizer.
+    """
     tokenizer = _tokenizer_files(mixture[0][0])
     commit_text(path / DATA_NAME, seal(asdict(RunData.of(mixture, config))))
     for name, content in tokenizer.items():
         commit_bytes(path / TOKENIZER_FOLDER / name, content)
     commit_text(path / CONFIG_NAME, to_toml(to_mapping(config)) + "\n")
     delete_leftovers(path)
-    return None
 
 
 def _check_folder(path: Path) -> None:
@@ -123,6 +129,7 @@ def renew_run(path: Path, config: Config, mixture: Mixture) -> None:
 
     A crash in between leaves a run that can be opened.
     """
+    delete_leftovers(path)
     run = open_run(path)
     new = replace(run.config, train=config.train)
     previous = digest(to_mapping(run.config))

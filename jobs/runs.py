@@ -3,18 +3,20 @@
 Made by `run_start.py` before the first step; opened by everything that uses a trained model.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pipeline.dataset import Dataset
 from schemas.config import Config, digest, load_config, to_mapping
-from schemas.errors import DatasetError, RunError
+from schemas.errors import CorruptDataError, DamagedError, DatasetError, RunError
 from schemas.names import PLAN_NAME, TOKENIZER_FOLDER
 from schemas.objectives import SpecialTokens
 from schemas.plan import Plan
 from schemas.sealed import read_sealed, unseal
+
+T = TypeVar("T")
 
 CONFIG_NAME, DATA_NAME = "config.toml", "data.json"
 
@@ -98,19 +100,32 @@ def build_section(dataset: Dataset) -> dict[str, Any]:
 
 
 def open_run(path: Path) -> Run:
-    """The run in the folder `path`; `RunError` when there is none."""
+    """The run in the folder `path`.
+
+    Raises `RunError` when there is none, or not with that configuration, and `CorruptDataError`
+    when what it says of its data is damaged.
+    """
     if not (path / CONFIG_NAME).is_file():
         why = f"has no {CONFIG_NAME}" if path.exists() else "no such folder"
         raise RunError(f"{path}: {why}; expected a run made by `blankstream train --output {path}`")
     config = load_config(path / CONFIG_NAME)
-    place = path / DATA_NAME
     remedy = "restore it from a copy, or train into another folder"
-    try:
-        data = unseal(read_sealed(place), str(place), remedy, RunData.from_mapping)
-    except DatasetError as error:
-        raise RunError(str(error)) from error
+    data = read_of_run(path / DATA_NAME, remedy, RunData.from_mapping)
     if digest(to_mapping(config)) not in (data.config_digest, data.previous_config_digest):
         raise RunError(
             f"{path / CONFIG_NAME}: was changed or damaged since the run was started; {remedy}"
         )
     return Run(path, config, data)
+
+
+def read_of_run(place: Path, remedy: str, parse: Callable[[dict[str, Any]], T]) -> T:
+    """What `parse` makes of the sealed file `place` of a run.
+
+    Raises `RunError` when it is missing or of another release, `CorruptDataError` with `remedy`
+    when it is damaged.
+    """
+    try:
+        return unseal(read_sealed(place), str(place), remedy, parse)
+    except DatasetError as error:
+        kind = CorruptDataError if isinstance(error, DamagedError) else RunError
+        raise kind(str(error)) from error

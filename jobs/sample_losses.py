@@ -8,9 +8,10 @@ import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 import numpy as np
 import xxhash
@@ -43,7 +44,7 @@ class SampleLosses:
 
 
 class LossLog:
-    """Appends the steps of one rank; a step is handed to the system in one write.
+    """Appends the steps of one rank; a step is handed to the system at once.
 
     A process that is killed leaves whole steps and at most a torn last one, which readers pass
     over. A context manager; nothing is opened before the first step.
@@ -52,7 +53,7 @@ class LossLog:
     def __init__(self, run: Path, rank: int) -> None:
         self._folder = run / LOSSES_FOLDER / f"rank-{rank:04d}"
         self._path: Path | None = None
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -66,14 +67,16 @@ class LossLog:
         self._close()
 
     def append(self, losses: SampleLosses) -> None:
-        """Write one step, later than those before."""
+        """Write one step, later than those before; after an `OSError` nothing may be appended."""
         path = self._folder / _file_name(losses.step)
         if path != self._path or self._file is None:
             self.sync()
             self._close()
             self._folder.mkdir(parents=True, exist_ok=True)
             self._path, self._file = path, path.open("ab", buffering=0)
-        self._file.write(_encode(losses))
+        left = memoryview(_encode(losses))
+        while left:
+            left = left[self._file.write(left) :]
 
     def sync(self) -> None:
         """Make what was written survive a loss of power."""

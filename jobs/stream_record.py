@@ -5,14 +5,16 @@ Written by `train.py` before the first step that takes rows otherwise than those
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from jobs.runs import read_of_run
 from pipeline.dataset import Dataset
 from pipeline.readers.remote import is_url
-from schemas.errors import DatasetError, RunError
-from schemas.sealed import read_sealed, seal, unseal
+from pipeline.stream import RowStream
+from schemas.errors import RunError
+from schemas.sealed import seal
 from schemas.storage import commit_text
 
 STREAM_NAME = "stream.json"
@@ -23,7 +25,7 @@ class Stretch:
     """Steps behind `step`, of `batch_rows` rows each, from row `first_row` of the stream on.
 
     `segments` are those of the stream's state, `places` leads from the digest of each data set that
-    was given to its folder or URL.
+    was given to its folder or URL. `world_size` ranks shared each step.
     """
 
     step: int
@@ -31,24 +33,38 @@ class Stretch:
     batch_rows: int
     segments: list[dict[str, Any]]
     places: dict[str, str]
+    world_size: int
 
     @classmethod
     def from_mapping(cls, content: dict[str, Any]) -> Self:
-        """Inverse of `asdict` after a trip through JSON."""
+        """Inverse of `asdict` after a trip through JSON; without a world size it was one rank."""
+        content = {"world_size": 1, **content}
         return cls(**{name: content[name] for name in cls.__dataclass_fields__})
 
-    def rows_of(self, step: int) -> tuple[int, int]:
-        """The half-open range of the stream's rows that `step`, later than `self.step`, took."""
+    def rows_of(self, step: int, rank: int | None = None) -> tuple[int, int]:
+        """The half-open range of the stream's rows that `step`, later than `self.step`, took, or
+        `rank` alone of it, as in `RowStream`."""
         start = self.first_row + (step - self.step - 1) * self.batch_rows
-        return start, start + self.batch_rows
+        first, last = (0, self.world_size) if rank is None else (rank, rank + 1)
+        low, high = (self.batch_rows * part // self.world_size for part in (first, last))
+        return start + low, start + high
 
     def is_continued_by(self, other: Self) -> bool:
         """Whether `other` says nothing that does not follow from this."""
-        return (self.batch_rows, self.segments, self.places) == (
-            other.batch_rows,
-            other.segments,
-            other.places,
-        )
+        return replace(self, step=other.step, first_row=other.first_row) == other
+
+
+def stretch_behind(step: int, stream: RowStream, batch_rows: int, world_size: int = 1) -> Stretch:
+    """The steps behind `step` that take the coming rows of `stream`."""
+    state = stream.state()
+    return Stretch(
+        step=step,
+        first_row=state["consumed_rows"],
+        batch_rows=batch_rows,
+        segments=state["segments"],
+        places=places_of(stream.datasets),
+        world_size=world_size,
+    )
 
 
 def places_of(datasets: Iterable[Dataset]) -> dict[str, str]:
@@ -63,7 +79,7 @@ def places_of(datasets: Iterable[Dataset]) -> dict[str, str]:
 def record_stretch(run: Path, stretch: Stretch) -> None:
     """Record that the steps behind `stretch.step` are taken as it says, whatever was before.
 
-    Whole or not at all. Raises `RunError` when the record of earlier steps cannot be read.
+    Whole or not at all. Raises `CorruptDataError` when the record of earlier steps is damaged.
     """
     known = read_stretches(run) if stretch.step and (run / STREAM_NAME).exists() else []
     kept = [old for old in known if old.step < stretch.step]
@@ -75,13 +91,9 @@ def record_stretch(run: Path, stretch: Stretch) -> None:
 
 
 def read_stretches(run: Path) -> list[Stretch]:
-    """What was recorded, in order of steps; `RunError` when it is missing or damaged."""
-    place = run / STREAM_NAME
+    """What was recorded, in order of steps; raises as `read_of_run`."""
     remedy = "restore it from a copy, or delete it: steps taken so far can then not be traced"
-    try:
-        return unseal(read_sealed(place), str(place), remedy, _parse)
-    except DatasetError as error:
-        raise RunError(str(error)) from error
+    return read_of_run(run / STREAM_NAME, remedy, _parse)
 
 
 def stretch_of(run: Path, step: int) -> Stretch:

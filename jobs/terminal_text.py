@@ -1,6 +1,6 @@
 """Runs of a sample's text as coloured, shortened text for a terminal.
 
-Used by `inspect_terminal.py` and `trace_terminal.py`.
+Used by `inspect_terminal.py` and `trace_view.py`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -6,20 +6,21 @@ by `trace_view.py`.
 """
 
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jobs.metrics import read_metrics
+from jobs.pages.visible_text import count
 from jobs.row_views import RowViews
 from jobs.runs import open_run
-from jobs.sample_losses import recorded_losses
 from jobs.sample_view import RowView, SampleView
 from jobs.stream_record import Stretch, stretch_of
 from jobs.traced_data import find_datasets
+from jobs.traced_losses import Losses, SampleLoss, losses_of
 from pipeline.dataset import Dataset
+from pipeline.given_data import Place
 from pipeline.shard_cache.folder import CacheFolder
 from pipeline.stream import Batch, RowStream
 from schemas.errors import RunError, UserError
@@ -28,32 +29,20 @@ from schemas.manifest import TRAIN
 
 @dataclass(frozen=True)
 class TraceRequest:
-    """Step `step` of `run`, the first being 1: the part of rank `rank` of `world_size`.
+    """Step `step` of `run`, the first being 1: the part of rank `rank`; None: of all ranks.
 
+    `world_size` is how many ranks the caller takes the step to have had; None: as many as it had.
     `data` are places of data sets that are no longer where they were; those behind URLs are read
     through `cache`.
     """
 
     run: Path
     step: int
-    rank: int = 0
-    world_size: int = 1
+    rank: int | None = None
+    world_size: int | None = None
     data: tuple[Path | str, ...] = ()
     with_losses: bool = False
     cache: CacheFolder | None = None
-
-
-@dataclass(frozen=True)
-class SampleLoss:
-    """`sum` in nats over `num_labels` labels, as the training recorded it."""
-
-    num_labels: int
-    sum: float
-
-    @property
-    def mean(self) -> float:
-        """Nats per label; 0 without a label."""
-        return self.sum / max(1, self.num_labels)
 
 
 @dataclass(frozen=True)
@@ -72,34 +61,29 @@ class TracedSample:
 class StepTrace:
     """The samples behind a step, in the order of the batch, or the highest mean loss first.
 
-    [first_row, stop_row) is the rank's part of the stream, `metrics` the line of the step.
+    [first_row, stop_row) is the part of the stream that was asked for, `world_size` the ranks that
+    shared the step, `metrics` its line.
     """
 
     request: TraceRequest
+    world_size: int
     first_row: int
     stop_row: int
     metrics: dict[str, Any]
     samples: tuple[TracedSample, ...]
 
 
-Losses = dict[int, list[SampleLoss]]
-
-
 def trace_step(request: TraceRequest) -> StepTrace:
     """Read the rows of the step again, verified, with the source of each sample.
 
-    Raises `UserError` for a rank that does not exist, `RunError` for a step that was not taken or
-    of which too little is known, `DatasetError` for a data set that is not found, and
+    Raises `UserError` for a rank that the step did not have, `RunError` for a step that was not
+    taken or of which too little is known, `DatasetError` for a data set that is not found, and
     `CorruptDataError` for damage.
     """
-    if request.world_size < 1 or not 0 <= request.rank < request.world_size:
-        raise UserError(
-            f"rank {request.rank} of {request.world_size}: expected --rank in "
-            f"0..{max(0, request.world_size - 1)}, less than --world-size"
-        )
     open_run(request.run)
     metrics = read_metrics(request.run, request.step)
     stretch = stretch_of(request.run, request.step)
+    _check_ranks(request, stretch.world_size)
     start, stop = stretch.rows_of(request.step)
     if metrics.get("consumed_rows") != stop:
         raise RunError(
@@ -108,21 +92,36 @@ def trace_step(request: TraceRequest) -> StepTrace:
         )
     with _open_stream(request, stretch, start) as stream:
         batch, datasets = next(stream), stream.datasets
-    first = start + (stop - start) * request.rank // request.world_size
-    losses = _losses(request, range(first, first + len(batch)))
-    samples = _samples(batch, datasets, first, losses)
+    part = stretch.rows_of(request.step, request.rank)
+    losses = losses_of(request.run, request.step, range(*part)) if request.with_losses else {}
+    samples = _samples(batch, datasets, part[0], losses)
     if request.with_losses:
         samples.sort(key=lambda one: -one.loss.mean if one.loss else 0.0)
-    return StepTrace(request, first, first + len(batch), metrics, tuple(samples))
+    return StepTrace(request, stretch.world_size, *part, metrics, tuple(samples))
+
+
+def _check_ranks(request: TraceRequest, world_size: int) -> None:
+    place = f"{request.run}: step {request.step}"
+    if request.world_size not in (None, world_size):
+        raise UserError(
+            f"{place} was taken by {count(world_size, 'rank')}, not by {request.world_size}: leave "
+            f"--world-size out, or give {world_size}"
+        )
+    if request.rank is not None and not 0 <= request.rank < world_size:
+        last = world_size - 1
+        raise UserError(
+            f"{place}: rank {request.rank} of {world_size}: expected --rank in 0..{last}"
+        )
 
 
 def _open_stream(request: TraceRequest, stretch: Stretch, start: int) -> RowStream:
     found = find_datasets(request.run, stretch, request.data, request.cache)
+    opened: dict[Place, float] = dict.fromkeys(found, 1.0)
     return RowStream(
-        dict.fromkeys(found, 1.0),
+        opened,
         batch_rows=stretch.batch_rows,
-        rank=request.rank,
-        world_size=request.world_size,
+        rank=request.rank or 0,
+        world_size=1 if request.rank is None else stretch.world_size,
         state={"consumed_rows": start, "segments": stretch.segments},
         replay=True,
         cache=request.cache,
@@ -157,21 +156,3 @@ def _samples_of(
         TracedSample(stream_row, number, dataset, view, sample, known[number] if known else None)
         for number, sample in enumerate(view.samples)
     ]
-
-
-def _losses(request: TraceRequest, rows: range) -> Losses:
-    """The losses of every sample of the stream's `rows`; none where they were not asked for."""
-    found: Losses = {}
-    for part in recorded_losses(request.run, request.step) if request.with_losses else ():
-        pairs = zip(part.num_labels.tolist(), part.sums.tolist(), strict=True)
-        samples = [SampleLoss(*pair) for pair in pairs]
-        edges = pairwise(accumulate(part.num_samples.tolist(), initial=0))
-        found |= {row: samples[a:b] for row, (a, b) in enumerate(edges, start=part.first_row)}
-    missing = [row for row in rows if row not in found]
-    if request.with_losses and missing:
-        raise RunError(
-            f"{request.run}: no losses of step {request.step} were recorded for row {missing[0]} "
-            f"and {len(missing) - 1} others; train with train.record_losses=true, which a run that "
-            "goes on may begin with"
-        )
-    return found

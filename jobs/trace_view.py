@@ -19,7 +19,8 @@ from jobs.visible import visible
 def render_trace(trace: StepTrace, limit: int | None = None, everything: bool = False) -> Group:
     """At most `limit` samples; their text is shortened unless `everything`."""
     request = trace.request
-    rank = f", rank {request.rank} of {request.world_size}" if request.world_size > 1 else ""
+    is_part = request.rank is not None and trace.world_size > 1
+    rank = f", rank {request.rank} of {trace.world_size}" if is_part else ""
     title = (
         f"step {request.step} of {visible(str(request.run))}{rank}: loss "
         f"{trace.metrics['loss']:.4f}; rows {trace.first_row}..{trace.stop_row} of the stream, "
@@ -63,7 +64,7 @@ def trace_json(trace: StepTrace, limit: int | None = None) -> str:
         "run": str(request.run),
         "step": request.step,
         "rank": request.rank,
-        "world_size": request.world_size,
+        "world_size": trace.world_size,
         "first_row": trace.first_row,
         "stop_row": trace.stop_row,
         "metrics": trace.metrics,

@@ -18,11 +18,11 @@ from jobs.learners import begin, training_tensors
 from jobs.metrics import MetricsLog, StepMetrics, TrainWatcher
 from jobs.model_fit import check_layer, fit_model
 from jobs.run_checkpoints import Checkpoint, delete_old_checkpoints, write_checkpoint
-from jobs.run_start import prepare_run, renew_run
+from jobs.run_start import begin_run, find_start, renew_run
 from jobs.sample_losses import LossLog, SampleLosses, cut_losses
-from jobs.stream_record import Stretch, places_of, record_stretch
+from jobs.stream_record import record_stretch, stretch_behind
 from jobs.train_step import Learner, check_parameters, train_step
-from pipeline.given_data import open_mixture
+from pipeline.given_data import Given, Place, open_mixture
 from pipeline.shard_cache.folder import CacheFolder
 from pipeline.stream import Batch, RowStream
 from schemas.config import Config
@@ -34,7 +34,8 @@ class TrainRequest:
     """Train to `config.train.max_steps` in the folder `output`, on data sets by weight.
 
     With `resume` from the last checkpoint where there is one; with `change_data` other data sets,
-    weights, seeds and batch sizes may follow there. Data sets behind URLs are read through `cache`.
+    weights, seeds, batch sizes and orders may follow there. Data sets behind URLs are read through
+    `cache`.
     """
 
     config: Config
@@ -70,8 +71,9 @@ def train(request: TrainRequest, progress: TrainWatcher) -> TrainResult:
     """Take the steps that are left; a run that is finished returns at once.
 
     A function of its arguments on a CPU. Raises `UserError` before anything is written when the
-    request cannot be carried out, `BlankstreamError` when the loss is no longer finite and
-    `CorruptDataError` for damaged rows, checkpoints or losses.
+    request cannot be carried out, or, where a data set has no plan that says how long its windows
+    are, at the first row that the model is too short for; `BlankstreamError` when the loss is no
+    longer finite, and `CorruptDataError` for damaged rows, checkpoints or losses.
     """
     config, output = request.config, request.output
     check_layer(config)
@@ -80,40 +82,36 @@ def train(request: TrainRequest, progress: TrainWatcher) -> TrainResult:
     for dataset, _ in mixture:
         model_config = fit_model(model_config, dataset)
     config = dataclasses.replace(config, model=model_config)
-    checkpoint = prepare_run(output, config, mixture, request.resume, request.change_data)
+    checkpoint = find_start(output, config, mixture, request.resume, request.change_data)
     step = checkpoint.step if checkpoint else 0
     if step >= config.train.max_steps:
         return TrainResult(output, step, step, None)
     request = dataclasses.replace(request, config=config)
-    with open_stream(request, checkpoint) as stream, MetricsLog(output, step) as log:
-        if checkpoint is not None:
-            renew_run(output, config, mixture)
-        cut_losses(output, step)
-        record_stretch(output, _stretch(step, stream, config))
+    opened: dict[Place, float] = dict(mixture)
+    with open_stream(request, opened, checkpoint) as stream:
         learner = begin(config, stream.row_format, checkpoint)
-        with LossLog(output, rank=0) as losses:
+        if checkpoint is None:
+            begin_run(output, config, mixture)
+        else:
+            renew_run(output, config, mixture)
+        with MetricsLog(output, step) as log, LossLog(output, rank=0) as losses:
+            cut_losses(output, step)
+            record_stretch(output, stretch_behind(step, stream, config.train.batch_rows))
             last = _run_steps(_Run(output, learner, stream, log, losses), step, progress)
     return TrainResult(output, step, config.train.max_steps, last)
 
 
-def _stretch(step: int, stream: RowStream, config: Config) -> Stretch:
-    state = stream.state()
-    return Stretch(
-        step=step,
-        first_row=state["consumed_rows"],
-        batch_rows=config.train.batch_rows,
-        segments=state["segments"],
-        places=places_of(stream.datasets),
-    )
-
-
 def open_stream(
-    request: TrainRequest, checkpoint: Checkpoint | None, rank: int = 0, world_size: int = 1
+    request: TrainRequest,
+    datasets: Given,
+    checkpoint: Checkpoint | None,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> RowStream:
-    """The training rows behind `checkpoint`, or from the first one on."""
+    """The rows behind `checkpoint`, or all, of the request's `datasets`, opened or not."""
     config = request.config.train
     return RowStream(
-        request.datasets,
+        datasets,
         batch_rows=config.batch_rows,
         seed=config.seed,
         rank=rank,

@@ -4,16 +4,19 @@ Stands between visits and readers below and the prefetching `RowStream` above.
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from pipeline.batch import Batch
 from pipeline.copied_memory import keep_freed_memory
 from pipeline.courses import Window
+from pipeline.order import Numbers
 from pipeline.reader import RowReader, gather_parts
-from pipeline.visits import Numbers, Visits
+from pipeline.visits import Visits
 from schemas.errors import BlankstreamError
 
 GATHER_ROWS, GATHER_BYTES, MAX_GATHER_BATCHES = 4096, 1 << 24, 64
@@ -60,12 +63,27 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class _Planned:
-    """A `Batch` before its rows are gathered."""
+class _Plan:
+    """Batches whose rows are not gathered yet: where the rows of all of them are from, and of each
+    batch where its rows end among these, and `Batch.consumed_rows`."""
 
     datasets: Numbers
     row_numbers: Numbers
-    consumed_rows: int
+    ends: list[int]
+    consumed_rows: list[int]
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def part(self, first: int, stop: int) -> Self:
+        """Batches [first, stop), fewer at the end."""
+        begin, ends = self.ends[first - 1] if first else 0, self.ends[first:stop]
+        return type(self)(
+            self.datasets[begin : ends[-1]],
+            self.row_numbers[begin : ends[-1]],
+            [end - begin for end in ends],
+            self.consumed_rows[first:stop],
+        )
 
 
 class BatchSource:
@@ -84,16 +102,17 @@ class BatchSource:
     def gathered(self, start: int) -> Iterator[list[Batch]]:
         """Lists of batches from global row `start` on; the first lists are short, to begin soon.
 
-        A damaged shard is raised in place of the first batch that needs it.
+        A damaged shard, or block of their table, is raised in place of the first batch that needs
+        it.
         """
         planned, told = 1, dict[int, Window]()
-        while plan := self._plan(start, planned):
+        while plan := self._plan_or_less(start, planned):
             step = min(planned, self._gather_batches)
             for first in range(0, len(plan), step):
-                part = plan[first : first + step]
+                part = plan.part(first, first + step)
                 self._tell_ahead(start, told)
                 yield from self._gather(part)
-                start = part[-1].consumed_rows
+                start = part.consumed_rows[-1]
             planned = min(2 * planned, self._plan_batches)
 
     def close(self) -> None:
@@ -101,43 +120,57 @@ class BatchSource:
         for reader in self._readers:
             reader.close()
 
-    def _plan(self, start: int, count: int) -> list[_Planned]:
+    def _plan_or_less(self, start: int, count: int) -> _Plan:
+        """The same as `_plan`; where the table is damaged only the next batch, or its error."""
+        try:
+            return self._plan(start, count)
+        except BlankstreamError:
+            if count == 1:
+                raise
+            return self._plan(start, 1)
+
+    def _plan(self, start: int, count: int) -> _Plan:
         """Which rows the next `count` batches consist of; fewer at the end."""
-        ends = [start]
-        while len(ends) <= count and (stop := self._cut.stop(ends[-1])) > ends[-1]:
-            ends.append(stop)
-        shares = [self._cut.share(first, stop) for first, stop in itertools.pairwise(ends)]
-        indices = [np.arange(first, stop) for first, stop in shares]
-        datasets, rows = self._visits.rows(np.concatenate([np.arange(0), *indices]))
-        edges = np.cumsum([0, *(len(part) for part in indices)]).tolist()
-        return [
-            _Planned(datasets[first:stop], rows[first:stop], end)
-            for (first, stop), end in zip(itertools.pairwise(edges), ends[1:], strict=True)
-        ]
+        edges = [start]
+        while len(edges) <= count and (stop := self._cut.stop(edges[-1])) > edges[-1]:
+            edges.append(stop)
+        shares = [self._cut.share(first, stop) for first, stop in itertools.pairwise(edges)]
+        ends = list(itertools.accumulate(stop - first for first, stop in shares))
+        indices = [np.arange(0), *(np.arange(first, stop) for first, stop in shares)]
+        return _Plan(*self._visits.rows(np.concatenate(indices)), ends, edges[1:])
 
     def _tell_ahead(self, start: int, told: dict[int, Window]) -> None:
-        """Say which shards are needed from row `start` on, when a window begins there or before."""
-        for coming in self._visits.ahead(start):
-            if told.get(coming.source) != coming.window:
-                told[coming.source] = coming.window
-                shards = itertools.islice(coming.shards, AHEAD_WINDOWS * coming.window.num_shards)
-                self._readers[coming.source].ahead(list(dict.fromkeys(shards)))
+        """Say which shards are needed from row `start` on, when a window begins there or before.
 
-    def _gather(self, plan: list[_Planned]) -> Iterator[list[Batch]]:
+        This is advice: whoever reads what cannot be looked up meets the error.
+        """
+        with suppress(BlankstreamError):
+            for coming in self._visits.ahead(start):
+                if told.get(coming.source) != coming.window:
+                    told[coming.source] = coming.window
+                    count = AHEAD_WINDOWS * coming.window.num_shards
+                    shards = dict.fromkeys(itertools.islice(_until_error(coming.shards), count))
+                    self._readers[coming.source].ahead(list(shards))
+
+    def _gather(self, plan: _Plan) -> Iterator[list[Batch]]:
         try:
             yield self._batches(plan)
         except BlankstreamError:
             if len(plan) == 1:
                 raise
-            for batch in plan:
-                yield self._batches([batch])
+            for number in range(len(plan)):
+                yield self._batches(plan.part(number, number + 1))
 
-    def _batches(self, plan: list[_Planned]) -> list[Batch]:
-        datasets = np.concatenate([part.datasets for part in plan])
-        numbers = np.concatenate([part.row_numbers for part in plan])
-        ends = list(itertools.accumulate(len(part.row_numbers) for part in plan))
-        gathered = gather_parts(self._readers, datasets, numbers, ends)
+    def _batches(self, plan: _Plan) -> list[Batch]:
+        gathered = gather_parts(self._readers, plan.datasets, plan.row_numbers, plan.ends)
+        edges = itertools.pairwise([0, *plan.ends])
         return [
-            Batch(rows, part.datasets, part.row_numbers, part.consumed_rows, self._slices)
-            for rows, part in zip(gathered, plan, strict=True)
+            Batch(rows, plan.datasets[a:b], plan.row_numbers[a:b], consumed_rows, self._slices)
+            for rows, (a, b), consumed_rows in zip(gathered, edges, plan.consumed_rows, strict=True)
         ]
+
+
+def _until_error(shards: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """`shards`, up to a damaged block of their table."""
+    with suppress(BlankstreamError):
+        yield from shards

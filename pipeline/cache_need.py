@@ -10,7 +10,6 @@ from itertools import islice
 from pipeline.dataset import Dataset
 from pipeline.reader import RowReader
 from pipeline.shard_cache.folder import CacheFolder
-from pipeline.shard_cache.place import CachedPlace
 from pipeline.shard_cache.room import check_room
 from pipeline.visits import Visits
 
@@ -29,7 +28,7 @@ def check_cache(
     needed = num_shards = 0
     for coming in visits.ahead(consumed_rows):
         dataset, reader = opened[coming.source]
-        if isinstance(dataset.place, CachedPlace):
+        if dataset.place.are_copies:
             window = list(islice(coming.shards, coming.window.num_shards))
             needed += reader.stored_bytes(window)
             num_shards += len(window)

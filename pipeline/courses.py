@@ -10,22 +10,18 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.order import Permutation
+from pipeline.order import Numbers, Permutation
 from pipeline.window_order import EpochKey, TableRows, WindowOrder
-
-Numbers = NDArray[np.int64]
 
 _ORDERS_KEPT = 2
 
 
 @dataclass(frozen=True)
 class Version:
-    """A data set as it was when its epochs began: `num_rows` rows, at least one, in `table`."""
+    """A data set as it was when its epochs began, with at least one row in `table`."""
 
     digest: str
-    num_rows: int
     table: TableRows = field(compare=False)
 
 
@@ -52,7 +48,7 @@ class EpochRule:
         """Places in the epoch -> row numbers."""
         version = self.version
         if self.window_shards is None:
-            return Permutation(version.num_rows, self.seed, epoch, version.digest)
+            return Permutation(version.table.num_rows, self.seed, epoch, version.digest)
         key = EpochKey(self.seed, epoch, version.digest)
         return WindowOrder(version.table, self.window_shards, key)
 
@@ -62,7 +58,7 @@ class Phase:
 
     def __init__(self, first_visit: int, first_epoch: int, rule: EpochRule) -> None:
         self.first_visit, self.first_epoch, self.rule = first_visit, first_epoch, rule
-        self.num_rows = rule.version.num_rows
+        self.num_rows = rule.version.table.num_rows
         self._orders: dict[int, Callable[[Numbers], Numbers]] = {}
 
     def place(self, visit: int) -> tuple[int, int]:
@@ -96,7 +92,15 @@ class Phase:
 
 
 class Course:
-    """Every visit of one data set, from the first on: phases, each of whole epochs."""
+    """Every visit of one data set, from the first on: phases, each of whole epochs.
+
+    A data set of 100 rows is grown to 150 when 50 were visited, and to 180 when 60 were:
+
+        follow(0, of 100 rows)   phases: from visit 0 on, epoch 0, 100 rows
+        follow(50, of 150 rows)  and from visit 100 on, epoch 1, 150 rows
+        follow(60, of 180 rows)  the second, which has not begun, is replaced:
+                                 from visit 100 on, epoch 1, 180 rows
+    """
 
     def __init__(self) -> None:
         self._phases: list[Phase] = []

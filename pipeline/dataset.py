@@ -6,29 +6,32 @@ Stands between the build, which writes `manifest.json` last, and the stream.
 import hashlib
 from pathlib import Path
 
-from pipeline.open_shards import OpenShards, ShardSource
+from pipeline.decoded_shards import DecodedBatches
+from pipeline.open_shards import MAPPED_FORMAT, OpenShards, ShardSource
+from pipeline.order_names import FEW_OPEN_SHARDS
 from pipeline.reader import RowReader
 from pipeline.shard_cache.folder import CacheFolder
 from pipeline.shard_cache.place import CachedPlace
 from pipeline.shard_formats.mappings import HOLDS_DESCRIPTORS
+from pipeline.shard_formats.shard_file import known_format
 from pipeline.shard_places import LocalPlace, ShardPlace
 from pipeline.shard_table import ShardTable
 from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY
-from schemas.errors import DamagedError, DatasetError, UserError
+from schemas.errors import DatasetError, UserError
 from schemas.manifest import SPLITS, Manifest
 from schemas.names import MANIFEST_NAME, PLAN_NAME
-from schemas.samples import SHARD_FORMATS, RowFormat
+from schemas.samples import RowFormat
 
 MAX_OPEN_SHARDS = 1 << 14
-"""Shards open at once in one stream: a quarter of the mappings that Linux allows a process."""
-FEW_OPEN_SHARDS = 256
-"""As many instead where each takes a file descriptor, or is a copy in a cache, which keeps its
-place on the disk as long as it is open."""
+"""Shards open at once in one stream: a quarter of the mappings that Linux allows a process.
+
+`FEW_OPEN_SHARDS` instead where each takes a file descriptor, or is a copy in a cache, which keeps
+its place on the disk as long as it is open."""
 DECODED_BYTES = 2 << 30
-"""Memory for decoded rows of one reader; a stream has one reader for each of its data sets."""
+"""Memory for decoded rows of one reader, or of all readers of a stream together."""
 
 
 class Dataset:
@@ -41,6 +44,9 @@ class Dataset:
     def __init__(self, store: Store, place: ShardPlace, manifest: Manifest, digest: str) -> None:
         self.store, self.place = store, place
         self.manifest, self.digest = manifest, digest
+
+    def __str__(self) -> str:
+        return self.name
 
     @property
     def name(self) -> str:
@@ -58,10 +64,14 @@ class Dataset:
         return str(self.manifest.tokenizer.get("model_sha256", ""))
 
     @property
-    def max_open_shards(self) -> int:
-        """Shards that may be open at once, of all data sets of a stream together."""
-        is_cheap = isinstance(self.place, LocalPlace) and not HOLDS_DESCRIPTORS
-        return MAX_OPEN_SHARDS if is_cheap else FEW_OPEN_SHARDS
+    def is_mapped(self) -> bool:
+        """Whether rows in any order are copied straight out of files that stay where they are."""
+        return self.manifest.shard_format == MAPPED_FORMAT and not self.place.are_copies
+
+    def max_open_shards(self, num_datasets: int = 1) -> int:
+        """Shards that may be open at once, in a stream over so many data sets."""
+        is_cheap = not self.place.are_copies and not HOLDS_DESCRIPTORS
+        return max(1, (MAX_OPEN_SHARDS if is_cheap else FEW_OPEN_SHARDS) // num_datasets)
 
     def num_rows(self, split: str) -> int:
         """Rows of `split`; `UserError` for a split that does not exist."""
@@ -71,24 +81,20 @@ class Dataset:
         self,
         split: str,
         max_open_shards: int | None = None,
-        memory_bytes: int = DECODED_BYTES,
+        memory: DecodedBatches | None = None,
     ) -> RowReader:
         """A new reader of `split`, with its own memory of what was verified.
 
         At most `max_open_shards` are open at once (None: as many as the data set's may be).
-        `memory_bytes` bounds the decoded rows of shards that are not mapped, in this reader alone.
-        `DatasetError` for a shard format that this release does not know.
+        Shards that are not mapped are decoded into `memory`, which no other reader may have (None:
+        `DECODED_BYTES` of its own). `DatasetError` for a shard format that this release does not
+        know.
         """
-        shard_format = self.manifest.shard_format
-        if shard_format not in SHARD_FORMATS:
-            raise DatasetError(
-                f"{self.name}: shard format {shard_format!r}, this release knows "
-                f"{', '.join(SHARD_FORMATS)}; use the release that wrote the data set"
-            )
+        shard_format = known_format(self.manifest.shard_format, f"{self.name}: ")
         table = ShardTable(self.place, self.manifest, _checked(split))
         source = ShardSource(self.place, shard_format, self.row_format)
-        limit = max_open_shards or self.max_open_shards
-        return RowReader(table, OpenShards(source, limit, memory_bytes))
+        limit = max_open_shards or self.max_open_shards()
+        return RowReader(table, OpenShards(source, limit, memory or DecodedBatches(DECODED_BYTES)))
 
 
 def open_dataset(place: Path | str, cache: CacheFolder | None = None) -> Dataset:
@@ -115,12 +121,7 @@ def parse_dataset(store: Store, place: ShardPlace, content: bytes) -> Dataset:
     Raises `DatasetError` when the manifest is not one that agrees with itself.
     """
     where = store.where(MANIFEST_NAME)
-    manifest = Manifest.from_json(content.decode("utf-8", "replace"), where)
-    if manifest.to_json().encode() != content:
-        raise DamagedError(
-            f"{where}: damaged, or not written by this project (white space or the order of keys "
-            f"was changed, and with it the data set's identity); {REBUILD_REMEDY}"
-        )
+    manifest = Manifest.from_bytes(content, where)
     _check_blocks(manifest, where)
     return Dataset(store, place, manifest, hashlib.sha256(content).hexdigest())
 
@@ -138,7 +139,7 @@ def _why_unreadable(store: Store, error: OSError) -> str:
             return f"{store.place}: a file, expected the folder of a data set"
         return f"{store.place}: no such folder; expected a data set made by `blankstream build`"
     if isinstance(error, FileNotFoundError):
-        if isinstance(store, LocalStore) or store.size(PLAN_NAME) is not None:
+        if store.size(PLAN_NAME) is not None:
             return (
                 f"{store.place}: no {MANIFEST_NAME}: the build has not finished; run the same "
                 "`blankstream build` again to complete it"

@@ -100,23 +100,27 @@ class DecodedShard:
         """Verify and decode record batch `batch`, unless it is held."""
         if self._offsets[batch] != UNVERIFIED:
             return
-        rows = self._decoded(batch).rows
-        num_rows = min(self.batch_rows, self.entry.rows - batch * self.batch_rows)
-        if rows.shape != (num_rows, self._format.width):
-            raise DatasetError(
-                f"{self.path}: record batch {batch} is {len(rows)} rows, expected {num_rows}; "
-                f"{REBUILD_REMEDY}"
-            )
-        self._memory.keep(self, batch, rows, self._offsets)
+        self._memory.keep(self, batch, self._batch(batch).rows, self._offsets)
 
     def origin(self, index: int) -> NDArray[np.uint32]:
         """Origin (4, max_samples) of row `index`, a copy, verified."""
-        batch, place = divmod(index, self.batch_rows)
-        return self._decoded(batch).origin[:, place].copy()
+        batch, row = divmod(index, self.batch_rows)
+        return self._batch(batch).origin[:, row].copy()
 
     def close(self) -> None:
         """Release the file; what was decoded is still there."""
         self._file.close()
+
+    def _batch(self, batch: int) -> RowArrays:
+        """Record batch `batch`, verified, with as many rows as the table says."""
+        arrays = self._decoded(batch)
+        num_rows = min(self.batch_rows, self.entry.rows - batch * self.batch_rows)
+        if len(arrays.rows) != num_rows:
+            raise DatasetError(
+                f"{self.path}: record batch {batch} is {len(arrays.rows)} rows, expected "
+                f"{num_rows}; {REBUILD_REMEDY}"
+            )
+        return arrays
 
     def _decoded(self, batch: int) -> RowArrays:
         """Record batch `batch` of a file that was the same before and after; `rows` are apart."""

@@ -6,6 +6,7 @@ to its source starts here.
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -132,12 +133,16 @@ def _batches(store: Store, stored: StoredFile) -> Iterator[pa.RecordBatch]:
     try:
         with (
             store.local(stored.path) as path,
-            closing(VerifiedArrowFile(path, stored.hashes, REBUILD_REMEDY)) as file,
+            closing(_opened(path, stored)) as file,
         ):
             for number in range(file.num_batches):
                 yield file.batch(number)
     except FileNotFoundError as error:
         raise CorruptDataError(f"{store.where(stored.path)}: missing; {REBUILD_REMEDY}") from error
+
+
+def _opened(path: Path, stored: StoredFile) -> VerifiedArrowFile:
+    return VerifiedArrowFile(path, stored.hashes, REBUILD_REMEDY, DOCUMENTS_SCHEMA)
 
 
 def duplicate_error(document_id: str, first: str, second: str) -> InputError:

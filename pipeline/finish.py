@@ -81,7 +81,7 @@ def claim_version(store: Store, manifest: Manifest) -> Manifest:
             f"{store.where(name)}: another build has grown this data set in the meantime; what "
             "was built stays: run the same command again to add to what is there"
         )
-    if found.to_json().encode() != store.read(name):  # damaged, and known from its copy
+    if read_manifest(store, name) is None:  # damaged, and known from its copy
         store.replace(name, found.to_json().encode())
     return found
 
@@ -139,7 +139,7 @@ def _version(store: Store, name: str) -> Manifest | None:
 def read_manifest(store: Store, name: str = MANIFEST_NAME) -> Manifest | None:
     """The manifest under `name`; None when there is none, or when it is damaged."""
     try:
-        return Manifest.from_json(_text(store, name), store.where(name))
+        return Manifest.from_bytes(store.read(name), store.where(name))
     except (FileNotFoundError, DatasetError):
         return None
 

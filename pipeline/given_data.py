@@ -6,6 +6,7 @@ Stands between the arguments of `RowStream` and the data sets.
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -14,7 +15,9 @@ from pipeline.shard_cache.folder import CacheFolder
 from schemas.config import differing_keys
 from schemas.errors import DatasetError, UserError
 
-Given = Mapping[Path | str, float] | Path | str
+Place = Path | str | Dataset
+"""Folder or URL of a data set, or one that was opened before."""
+Given = Mapping[Place, float] | Mapping[Path | str, float] | Place
 
 _MAX_WEIGHT = 1e12
 
@@ -22,19 +25,15 @@ _MAX_WEIGHT = 1e12
 def open_mixture(
     datasets: Given, split: str, cache: CacheFolder | None = None
 ) -> list[tuple[Dataset, float]]:
-    """The data sets (folder or URL -> weight, or one of them) with their weights, in order of
-    digest; those behind URLs are read through `cache`.
+    """The data sets (folder, URL or opened `Dataset` -> weight, or one of them) with their weights,
+    in order of digest; those behind URLs are read through `cache`, opened ones as they were opened.
 
     Raises `UserError` for no data set or a weight that is not above 0, `DatasetError` for one
     without rows in `split`, for the same one twice, and for two whose rows cannot be mixed.
     """
-    weights = datasets if isinstance(datasets, Mapping) else {datasets: 1.0}
-    odd = [path for path in weights if not isinstance(path, str | Path) or "\0" in str(path)]
-    if odd or not weights:
-        raise UserError(
-            f"data sets {datasets!r}: expected {{folder or URL: weight}}, or one of them"
-        )
-    opened = [(open_dataset(path, cache), _checked_weight(path, weights[path])) for path in weights]
+    weights = _weights(datasets)
+    weighed = [(place, _checked_weight(place, weight)) for place, weight in weights.items()]
+    opened = [(_opened(place, cache), weight) for place, weight in weighed]
     opened.sort(key=lambda pair: pair[0].digest)
     for dataset, _ in opened:
         if not dataset.num_rows(split):
@@ -44,11 +43,29 @@ def open_mixture(
     return opened
 
 
-def _checked_weight(path: Path | str, weight: float) -> float:
+def _weights(datasets: Given) -> Mapping[Place, float]:
+    if _is_place(datasets):
+        return {datasets: 1.0}
+    if isinstance(datasets, Mapping) and datasets and all(map(_is_place, datasets)):
+        return dict(datasets.items())
+    raise UserError(
+        f"data sets {datasets!r:.500}: expected {{folder or URL: weight}}, or one of them"
+    )
+
+
+def _is_place(given: object) -> TypeGuard[Place]:
+    return isinstance(given, str | Path | Dataset) and "\0" not in str(given)
+
+
+def _opened(place: Place, cache: CacheFolder | None) -> Dataset:
+    return place if isinstance(place, Dataset) else open_dataset(place, cache)
+
+
+def _checked_weight(place: Place, weight: float) -> float:
     number = isinstance(weight, float | int | np.number) and not isinstance(weight, bool)
     if not number or not 0 < weight <= _MAX_WEIGHT:
         raise UserError(
-            f"{path}: weight {weight!r}, expected a number above 0, at most {_MAX_WEIGHT:g}"
+            f"{place}: weight {weight!r}, expected a number above 0, at most {_MAX_WEIGHT:g}"
         )
     return float(weight)
 

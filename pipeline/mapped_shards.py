@@ -6,6 +6,7 @@ Stands beside `decoded_shards.py`, below `open_shards.py`, which keeps a bounded
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.shard_blocks import UNVERIFIED, Numbers, check_batch_rows
@@ -13,13 +14,16 @@ from pipeline.shard_formats.arrow_file import VerifiedArrowFile
 from pipeline.shard_formats.arrow_messages import stated_rows
 from pipeline.shard_formats.arrow_shards import origin_of
 from pipeline.table import REBUILD_REMEDY
-from schemas.errors import DatasetError
 from schemas.manifest import ShardEntry
 from schemas.samples import RowFormat
 
 
 class MappedShard:
-    """One uncompressed Arrow shard as a `RowShard`; offsets count from the start of its mapping."""
+    """One uncompressed Arrow shard as a `RowShard`; offsets count from the start of its mapping.
+
+    Where the file's `num_mapped` has changed, the address that was given is void and offsets hold;
+    where its `version` has, what was hashed, and with it every offset, is void too.
+    """
 
     def __init__(
         self,
@@ -31,42 +35,50 @@ class MappedShard:
     ) -> None:
         self.path, self.entry = path, entry
         self._format, self._offsets = row_format, offsets
-        self._file = VerifiedArrowFile(path, entry.hashes, REBUILD_REMEDY)
-        self._file.may_vanish = may_vanish
-        self._version, self._told = self._file.version, 0
+        self._file = VerifiedArrowFile(
+            path, entry.hashes, REBUILD_REMEDY, row_format.arrow_schema(), may_vanish
+        )
+        self._version, self._mapping_given = self._file.version, 0
         self.batch_rows = self._stated_batch_rows()
 
     def holds(self) -> bool:
         """Whether the file is unchanged, and mapped where `refresh` last said."""
-        return self._told == self._file.num_mapped and self._file.holds()
+        return self._mapping_given == self._file.num_mapped and self._file.holds()
 
     def refresh(self) -> int:
         """Address of the mapping; what was verified is forgotten when the file has changed."""
         self._look()
-        self._told = self._file.num_mapped
+        self._mapping_given = self._file.num_mapped
         return self._file.address
 
     def verify(self, batch: int) -> None:
         """Verify record batch `batch` and note where its rows begin."""
-        self._look()
-        rows = self._file.batch(batch).column("row")
-        num_rows = min(self.batch_rows, self.entry.rows - batch * self.batch_rows)
-        expected = self._format.arrow_schema().field("row").type
-        address, num_bytes = rows.values.buffers()[1].address, rows.values.buffers()[1].size
-        needed = num_rows * self._format.row_bytes
-        if rows.type != expected or len(rows) != num_rows or num_bytes < needed or rows.offset:
-            self._check_stated()
-            raise DatasetError(
-                f"{self.path}: record batch {batch} is {len(rows)} rows of {rows.type}, "
-                f"expected {num_rows} of {expected}; {REBUILD_REMEDY}"
-            )
-        self._offsets[batch] = address - self._file.address
+        self._offsets[batch] = self._batch(batch)[1]
 
     def origin(self, index: int) -> NDArray[np.uint32]:
         """Origin (4, max_samples) of row `index`, a copy, verified."""
+        batch, row = divmod(index, self.batch_rows)
+        return origin_of(self._batch(batch)[0], self._format)[:, row].copy()
+
+    def _batch(self, batch: int) -> tuple[pa.RecordBatch, int]:
+        """Record batch `batch`, verified, with as many rows as the table says, and the offset of
+        its rows, which lie in its region of the file."""
         self._look()
-        batch, place = divmod(index, self.batch_rows)
-        return origin_of(self._file.batch(batch), self._format)[:, place].copy()
+        found = self._file.batch(batch)
+        num_rows = min(self.batch_rows, self.entry.rows - batch * self.batch_rows)
+        if found.num_rows != num_rows:
+            self._check_stated()
+            raise self._file.unfit(
+                f"record batch {batch} is {found.num_rows} rows, expected {num_rows}"
+            )
+        offset = found.column("row").values.buffers()[1].address - self._file.address
+        start, stop = self.entry.hashes.offsets[batch + 1 : batch + 3]
+        if not start <= offset <= stop - num_rows * self._format.row_bytes:
+            raise self._file.unfit(
+                f"the rows of record batch {batch} do not lie in bytes {start}..{stop} of the file "
+                "as they are, expected them not compressed"
+            )
+        return found, offset
 
     def _stated_batch_rows(self) -> int:
         """Rows of the first record batch, which is hashed only when rows of it are asked for.

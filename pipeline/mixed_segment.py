@@ -7,14 +7,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.courses import Course, Window
+from pipeline.courses import Course, Version, Window
 from pipeline.mixture import Interleaving
+from pipeline.order import Numbers
 from pipeline.segments import Segment
 from schemas.errors import DatasetError
 
-Numbers = NDArray[np.int64]
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice of a segment's mixture: the data set that the segment names by `digest`.
+
+    Its visits are counted under `owner`, the digest of the version that is given, and
+    `visits_before` of them lie before the segment. Where it is given, `source` is its number,
+    `version` the one that the segment names and `course` all its visits; else these are None.
+    """
+
+    digest: str
+    owner: str
+    visits_before: int
+    source: int | None = None
+    version: Version | None = None
+    course: Course | None = None
 
 
 @dataclass(frozen=True)
@@ -28,79 +43,72 @@ class Upcoming:
 
 
 class MixedSegment:
-    """A segment, the owner of each choice of its mixture (number of a source, or the digest of what
-    is not given), and how often each was visited before; `courses` are those of all sources.
+    """A segment and the choices of its mixture, in its order.
 
     Indices count the rows of the stream; those of `rows` ascend and are not before the segment.
     """
 
-    def __init__(
-        self,
-        segment: Segment,
-        owners: Sequence[int | str],
-        before: Sequence[int],
-        courses: Sequence[Course],
-    ) -> None:
-        self._segment, self._owners, self._before = segment, owners, before
-        self._courses = [courses[one] if isinstance(one, int) else None for one in owners]
-        self._numbers = np.array([one if isinstance(one, int) else -1 for one in owners], np.int64)
+    def __init__(self, segment: Segment, choices: Sequence[Choice]) -> None:
+        self._segment, self._choices = segment, choices
+        numbers = [-1 if one.source is None else one.source for one in choices]
+        self._sources = np.array(numbers, np.int64)
         self._mixture = Interleaving(list(segment.datasets.values()))
 
     def check_given(self) -> None:
         """Raise `DatasetError` unless all of its data sets are given."""
-        missing = [owner[:12] for owner in self._owners if isinstance(owner, str)]
+        missing = [choice.digest[:12] for choice in self._choices if choice.source is None]
         if missing:
             raise DatasetError(
                 f"the segment from row {self._segment.first_row} on mixes data set "
                 f"{', '.join(missing)}, which is not given; give it too, with replay=True"
             )
 
-    def visited(self, index: int) -> dict[int | str, int]:
+    def visited(self, index: int) -> dict[str, int]:
         """How often each owner was visited before `index`."""
         counts = self._mixture.counts(index - self._segment.first_row)
-        return {
-            owner: before + count
-            for owner, before, count in zip(self._owners, self._before, counts, strict=True)
-        }
+        pairs = zip(self._choices, counts, strict=True)
+        return {choice.owner: choice.visits_before + count for choice, count in pairs}
 
     def total(self, epochs: int) -> int:
         """Index of the first visit that begins epoch `epochs` of a data set; the first row where
         that has begun before."""
         left = [
-            (choice, course.visit_of(epochs) - before) for choice, course, before in self._given()
+            (number, course.visit_of(epochs) - self._choices[number].visits_before)
+            for number, course in self._given()
         ]
         if any(visits < 0 for _, visits in left):
             return self._segment.first_row
-        places = [self._mixture.index_of(choice, visits) for choice, visits in left]
+        places = [self._mixture.index_of(number, visits) for number, visits in left]
         return self._segment.first_row + min(places)
 
     def rows(self, indices: Numbers) -> tuple[Numbers, Numbers]:
         """Number of the source and row number in it, for each of `indices` (n,)."""
         places = indices - self._segment.first_row if self._segment.first_row else indices
-        if len(self._owners) == 1:
-            numbers = np.full(len(places), self._numbers[0])
-            return numbers, self._rows_of(0, places)
-        choices, rows = self._mixture.choices_at(places), np.empty_like(places)
-        for choice in range(len(self._owners)):
-            here = np.flatnonzero(choices == choice)
-            rows[here] = self._rows_of(choice, self._mixture.occurrences(choice, places[here]))
-        return self._numbers[choices], rows
+        if len(self._choices) == 1:
+            sources = np.full(len(places), self._sources[0])
+            return sources, self._rows_of(self._choices[0], places)
+        chosen, rows = self._mixture.choices_at(places), np.empty_like(places)
+        for number, choice in enumerate(self._choices):
+            here = np.flatnonzero(chosen == number)
+            rows[here] = self._rows_of(choice, self._mixture.occurrences(number, places[here]))
+        return self._sources[chosen], rows
 
     def ahead(self, index: int) -> Iterator[Upcoming]:
         """What is needed from `index` on, for each data set whose epoch is windowed."""
         place = np.array([index - self._segment.first_row])
-        for choice, course, before in self._given():
-            visit = before + int(self._mixture.occurrences(choice, place)[0])
+        for number, course in self._given():
+            before = self._choices[number].visits_before
+            visit = before + int(self._mixture.occurrences(number, place)[0])
             window = course.window(visit)
             if window is not None:
-                yield Upcoming(int(self._numbers[choice]), window, course.shards_ahead(visit))
+                yield Upcoming(int(self._sources[number]), window, course.shards_ahead(visit))
 
-    def _rows_of(self, choice: int, visits: Numbers) -> Numbers:
-        course, before = self._courses[choice], self._before[choice]
-        assert course is not None, self._owners[choice]
-        return course.rows(visits + before if before else visits)
+    def _rows_of(self, choice: Choice, visits: Numbers) -> Numbers:
+        assert choice.course is not None, choice.digest
+        return choice.course.rows(visits + choice.visits_before if choice.visits_before else visits)
 
-    def _given(self) -> Iterator[tuple[int, Course, int]]:
-        for choice, course in enumerate(self._courses):
-            if course is not None:
-                yield choice, course, self._before[choice]
+    def _given(self) -> Iterator[tuple[int, Course]]:
+        """Number in the mixture, and course, of each choice that is given."""
+        for number, choice in enumerate(self._choices):
+            if choice.course is not None:
+                yield number, choice.course

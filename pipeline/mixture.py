@@ -147,10 +147,6 @@ class Interleaving:
         before = self._before[rest].tolist()
         return [periods * share + part for share, part in zip(self.shares, before, strict=True)]
 
-    def choices(self, start: int, stop: int) -> NDArray[np.int64]:
-        """The choices (stop - start,) at the indices [start, stop)."""
-        return self.choices_at(np.arange(start, stop))
-
     def choices_at(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """The choice at each of `indices` (n,)."""
         chosen: NDArray[np.int64] = self._order[indices % self.period]

@@ -5,7 +5,7 @@ opened again where its place has another copy of it.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pipeline.decoded_shards import DecodedBatches, DecodedShard
 from pipeline.mapped_shards import MappedShard
 from pipeline.shard_blocks import UNVERIFIED, Numbers, RowShard, ShardBlock
-from pipeline.shard_places import LocalPlace, ShardPlace
+from pipeline.shard_places import ShardPlace
 from schemas.errors import CorruptDataError
 from schemas.manifest import ShardEntry, StoredFile
 from schemas.samples import RowFormat
@@ -42,14 +42,12 @@ class OpenShards:
     """Opens, verifies and closes the shards of one reader.
 
     At most `max_open_shards` are open at once, the most recently used ones. Rows of formats
-    other than `MAPPED_FORMAT` are decoded into at most `memory_bytes` (`DecodedBatches`).
+    other than `MAPPED_FORMAT` are decoded into `memory`, which belongs to this reader alone.
     """
 
-    def __init__(self, source: ShardSource, max_open_shards: int, memory_bytes: int) -> None:
-        self.source, self.max_open_shards = source, max_open_shards
-        self.memory = DecodedBatches(memory_bytes)
+    def __init__(self, source: ShardSource, max_open_shards: int, memory: DecodedBatches) -> None:
+        self.source, self.max_open_shards, self.memory = source, max_open_shards, memory
         self._is_mapped = source.shard_format == MAPPED_FORMAT
-        self._are_copies = not isinstance(source.place, LocalPlace)
         self._open: OrderedDict[RowShard, None] = OrderedDict()
         self.num_verified = 0
         """Record batches hashed so far."""
@@ -72,9 +70,8 @@ class OpenShards:
                 return False
         for block, batches in wanted:
             missing = np.unique(batches[block.offsets[batches] == UNVERIFIED])
-            numbers, places = block.place_of(missing)
-            for number, place in zip(numbers.tolist(), places.tolist(), strict=True):
-                self._verify(block, number, place)
+            for number, batch in _pairs(block, missing):
+                self._verify(block, number, batch)
         return True
 
     def origin(self, block: ShardBlock, number: int, index: int) -> NDArray[np.uint32]:
@@ -89,7 +86,7 @@ class OpenShards:
     def ahead(self, wanted: Sequence[StoredFile]) -> None:
         """Tell the place what comes next. Copies that are not among it are closed: those that were
         evicted would take room on the disk for as long as they are mapped."""
-        if self._are_copies:
+        if self.source.place.are_copies:
             names = {one.path for one in wanted}
             for shard in [one for one in self._open if one.entry.path not in names]:
                 del self._open[shard]
@@ -107,11 +104,10 @@ class OpenShards:
 
         Called for every touched shard in each gather.
         """
-        if shard is None or not self._is_mapped:
-            return shard is not None
-        if shard not in self._open or not shard.holds():
+        if shard is None or not shard.holds():
             return False
-        self._open.move_to_end(shard)
+        if shard in self._open:
+            self._open.move_to_end(shard)
         return True
 
     def _hold(self, wanted: Sequence[Wanted]) -> bool:
@@ -119,18 +115,17 @@ class OpenShards:
         count = num_rows = 0
         for block, batches in wanted:
             count += len(batches)
-            num_rows += int(block.batch_rows[block.place_of(batches)[0]].sum())
+            num_rows += int(block.batch_rows[block.shard_and_batch(batches)[0]].sum())
         num_bytes = num_rows * self.source.row_format.row_bytes
         if count > 1 and num_bytes > self.memory.memory_bytes:
             return False
         for block, batches in wanted:
-            numbers, places = block.place_of(batches[block.offsets[batches] != UNVERIFIED])
-            for number, place in zip(numbers.tolist(), places.tolist(), strict=True):
-                self.memory.use(block.shards[number], place)
+            for number, batch in _pairs(block, batches[block.offsets[batches] != UNVERIFIED]):
+                self.memory.use(block.shards[number], batch)
         return True
 
-    def _verify(self, block: ShardBlock, number: int, place: int) -> None:
-        self._try(block, number, lambda shard: shard.verify(place))
+    def _verify(self, block: ShardBlock, number: int, batch: int) -> None:
+        self._try(block, number, lambda shard: shard.verify(batch))
         self.num_verified += 1
 
     def _try(self, block: ShardBlock, number: int, action: Callable[[RowShard], T]) -> T:
@@ -152,7 +147,7 @@ class OpenShards:
         while len(self._open) >= self.max_open_shards:
             self._open.popitem(last=False)[0].close()
         entry = block.columns.entry(number) if shard is None else shard.entry
-        path = self.source.place.path(StoredFile(entry.path, entry.hashes))
+        path = self.source.place.path(entry.stored)
         if shard is None or shard.path != path:
             self._forget(block, number)
             shard = self._new(path, entry, block.offsets_of(number))
@@ -162,7 +157,8 @@ class OpenShards:
 
     def _new(self, path: Path, entry: ShardEntry, offsets: Numbers) -> RowShard:
         if self._is_mapped:
-            return MappedShard(path, entry, self.source.row_format, offsets, self._are_copies)
+            may_vanish = self.source.place.are_copies
+            return MappedShard(path, entry, self.source.row_format, offsets, may_vanish)
         formats = (self.source.shard_format, self.source.row_format)
         return DecodedShard(path, entry, formats, offsets, self.memory)
 
@@ -173,3 +169,9 @@ class OpenShards:
             shard.close()
             self.memory.drop(shard)
             block.offsets_of(number)[:] = UNVERIFIED
+
+
+def _pairs(block: ShardBlock, batches: Numbers) -> Iterator[tuple[int, int]]:
+    """Of each of `batches` of a block the shard's number, and the record batch in it."""
+    numbers, inside = block.shard_and_batch(batches)
+    return zip(numbers.tolist(), inside.tolist(), strict=True)

@@ -12,6 +12,9 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+Numbers = NDArray[np.int64]
+"""Indices, visits or row numbers (n,)."""
+
 MAX_SIZE = 1 << 62
 
 SMALL_SIZE = 1 << 12
@@ -40,7 +43,7 @@ class Permutation:
         names = (f"order/{seed}/{epoch}/{digest}/{number}" for number in range(rounds))
         self._keys = [np.uint64(xxhash.xxh3_64_intdigest(name.encode())) for name in names]
 
-    def __call__(self, indices: NDArray[Any]) -> NDArray[np.int64]:
+    def __call__(self, indices: NDArray[Any]) -> Numbers:
         """Row numbers (n,) of the places `indices` (n,), both in [0, size)."""
         images = self._network(indices.astype(np.uint64))
         walking = np.flatnonzero(images >= self.size)
@@ -55,13 +58,6 @@ class Permutation:
             low = _round(low, high, first, self._low)
             high = _round(high, low, second, self._high)
         return high * self._low + low
-
-
-def permute(
-    indices: NDArray[Any], size: int, seed: int, epoch: int, digest: str = ""
-) -> NDArray[np.int64]:
-    """`Permutation(size, seed, epoch, digest)` of `indices`, each in [0, size)."""
-    return Permutation(size, seed, epoch, digest)(indices)
 
 
 def _round(

@@ -7,8 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from pipeline.given_numbers import whole_number
 from schemas.errors import UserError
 from schemas.manifest import Manifest
 from schemas.train_config import MAX_WINDOW_SHARDS
@@ -19,6 +18,9 @@ WINDOW_BYTES = 1 << 30
 """Decoded rows of the shards that are read at a time, of all data sets together, about."""
 
 MIN_CHOSEN_SHARDS, MAX_CHOSEN_SHARDS = 2, 64
+
+FEW_OPEN_SHARDS = 256
+"""As many shards can be open at once in any stream, wherever they are (`dataset.py`)."""
 
 _WINDOWED_NAME = re.compile(rf"{WINDOWED}/([1-9][0-9]{{0,4}})")
 
@@ -43,7 +45,10 @@ def window_shards_of(name: object) -> int | None:
 
 @dataclass(frozen=True)
 class OrderWish:
-    """What the caller asks for; `UserError` for an order or a window that does not exist."""
+    """What the caller asks for; `UserError` for an order or a window that does not exist.
+
+    `auto` beside a window means `windowed`: who gives a window wants one.
+    """
 
     order: str = AUTO
     window_shards: int | None = None
@@ -53,53 +58,57 @@ class OrderWish:
             raise UserError(
                 f"order={self.order!r:.80}: expected '{AUTO}', '{GLOBAL}' or '{WINDOWED}'"
             )
-        shards = self.window_shards
-        if shards is None:
+        if self.window_shards is None:
             return
-        number = isinstance(shards, int | np.integer) and not isinstance(shards, bool)
-        if not number or not 1 <= shards <= MAX_WINDOW_SHARDS:
-            raise UserError(
-                f"window_shards={shards!r}: expected an integer in 1..{MAX_WINDOW_SHARDS}"
-            )
+        whole_number("window_shards", self.window_shards, 1, MAX_WINDOW_SHARDS)
         if self.order == GLOBAL:
             raise UserError(
-                f"window_shards={shards} beside order='{GLOBAL}', which has no windows; leave one "
-                "of them out"
+                f"window_shards={self.window_shards} beside order='{GLOBAL}', which has no "
+                "windows; leave one of them out"
             )
 
-    def choose(self, manifests: Sequence[Manifest], split: str, is_mapped: bool) -> str:
-        """Name of the order for these data sets, `is_mapped` where each of them can be mapped.
+    def choose(self, manifests: Sequence[Manifest], split: str, fits_open: bool) -> str:
+        """Name of the order for these data sets, `fits_open` where all of their shards can be
+        mapped at once: a global order would open others again and again.
 
         Windows that were not asked for have as many shards as `chosen_shards` says.
         """
-        if self.order == GLOBAL or (self.order == AUTO and is_mapped):
+        if self._takes_global(fits_open):
             return GLOBAL
         return order_name(int(self.window_shards or chosen_shards(manifests, split)))
 
-    def resume(self, recorded: str, chosen: str, is_mapped: bool) -> str:
+    def resume(self, recorded: str, chosen: str, can_be_mapped: bool) -> str:
         """`recorded`, the order in a state, where it is what was asked for; else `chosen`.
 
-        What was left open is as recorded, except that a global order needs data sets that can be
-        mapped.
+        What was left open is as recorded. Of a global order less is asked than in `choose`: that
+        its shards `can_be_mapped`, though not all at once. A stream does not change its order
+        because its data has grown.
         """
         shards = window_shards_of(recorded)
         if shards is None:
-            follows = self.order == GLOBAL or (self.order == AUTO and is_mapped)
+            follows = self._takes_global(can_be_mapped)
         else:
             follows = self.order != GLOBAL and self.window_shards in (None, shards)
         return recorded if follows else chosen
 
+    def _takes_global(self, is_fit: bool) -> bool:
+        """Whether a global order is asked for, or left open for shards that are fit for it."""
+        is_open = self.order == AUTO and self.window_shards is None
+        return self.order == GLOBAL or (is_open and is_fit)
+
 
 def chosen_shards(manifests: Sequence[Manifest], split: str) -> int:
-    """Shards of a window: one window of every data set has about `WINDOW_BYTES` of rows.
+    """Shards of a window: one window of every data set has about `WINDOW_BYTES` of rows, and all of
+    them together at most `FEW_OPEN_SHARDS` shards.
 
     From the mean rows of a shard and the bytes of a row, thus the same wherever the files are.
     """
-    shard_bytes = sum(_mean_shard_bytes(manifest, split) for manifest in manifests)
-    return min(max(WINDOW_BYTES // shard_bytes, MIN_CHOSEN_SHARDS), MAX_CHOSEN_SHARDS)
+    shard_bytes = sum(mean_shard_bytes(manifest, split) for manifest in manifests)
+    fitting = min(max(WINDOW_BYTES // shard_bytes, MIN_CHOSEN_SHARDS), MAX_CHOSEN_SHARDS)
+    return max(1, min(fitting, FEW_OPEN_SHARDS // len(manifests)))
 
 
-def _mean_shard_bytes(manifest: Manifest, split: str) -> int:
-    num_shards = sum(block.shards for block in manifest.table_blocks if block.split == split)
-    row_bytes = manifest.row_format.width * np.dtype(manifest.row_format.dtype).itemsize
-    return max(1, manifest.rows[split] * row_bytes // max(1, num_shards))
+def mean_shard_bytes(manifest: Manifest, split: str) -> int:
+    """Bytes of the rows of a shard, in the mean."""
+    num_bytes = manifest.rows[split] * manifest.row_format.row_bytes
+    return max(1, num_bytes // max(1, manifest.num_shards(split)))

@@ -124,7 +124,11 @@ class PlanReader:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._tables = [
-                _GenerationTables(self._open(one.slices, stack), self._open(one.inputs, stack), one)
+                _GenerationTables(
+                    self._open(one.slices, SLICES_SCHEMA, stack),
+                    self._open(one.inputs, INPUTS_SCHEMA, stack),
+                    one,
+                )
                 for one in self.plan.generations
                 if one.slices is not None and one.inputs is not None
             ]
@@ -134,7 +138,9 @@ class PlanReader:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def _open(self, stored: StoredFile | None, stack: ExitStack) -> VerifiedArrowFile:
+    def _open(
+        self, stored: StoredFile | None, schema: pa.Schema, stack: ExitStack
+    ) -> VerifiedArrowFile:
         assert stored is not None
         try:
             path = stack.enter_context(self._store.local(stored.path))
@@ -142,7 +148,7 @@ class PlanReader:
             raise DamagedError(
                 f"{self._store.where(stored.path)}: missing; {PLAN_REMEDY}"
             ) from error
-        file = VerifiedArrowFile(Path(path), stored.hashes, PLAN_REMEDY)
+        file = VerifiedArrowFile(Path(path), stored.hashes, PLAN_REMEDY, schema)
         stack.callback(file.close)
         return file
 

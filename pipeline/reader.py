@@ -41,7 +41,8 @@ class RowReader:
     changed since is verified anew, one that was mapped before and is unchanged is not. Outside the
     promise: what happens to a file between that check and the copy, about a millisecond (changed
     bytes go unseen, a truncation ends the process), and changes that leave its size and times as
-    they were, such as one within the clock tick in which it was opened.
+    they were, such as one within the clock tick in which it was opened. Of a copy in a cache whose
+    name is gone only size and time of modification are looked at.
 
     Other formats are decoded, a record batch at a time, into a bounded number of bytes that this
     reader has for itself; what happens to a file afterwards does not reach them. Rows in random

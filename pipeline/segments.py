@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from pipeline.given_numbers import MAX_NUMBER
 from pipeline.mixture import period_counts
 from pipeline.order_names import GLOBAL, window_shards_of
 from schemas.errors import DatasetError
 
 State = dict[str, Any]
-
-MAX_NUMBER = (1 << 62) - 1
-"""Largest number of rows that can be consumed, and of anything else that is counted here."""
 
 _STATE_KEYS = {"consumed_rows", "segments"}
 _SEGMENT_KEYS = {"first_row", "datasets", "seed", "order"}
@@ -78,25 +76,33 @@ def continued(
     grown: Mapping[str, str],
     is_change: bool,
 ) -> tuple[Segment, ...]:
-    """`segments`, followed from `consumed_rows` on by `wanted` where the last one mixes otherwise.
+    """`segments` where the last one mixes what is `wanted`; `DatasetError`, which names the
+    differences, where it mixes otherwise.
 
-    Segments of which nothing was consumed are replaced. `grown` leads from an earlier version's
-    digest to the present one. Raises `DatasetError`, which names the differences, unless
-    `is_change`. Weights are compared as shares of their sum, so that 1 : 2 continues 10 : 20.
+    With `is_change` those of which rows were consumed, followed from `consumed_rows` on by `wanted`
+    where the last of these mixes otherwise; segments that lie ahead are replaced. `grown` leads
+    from an earlier version's digest to the present one. Weights are compared as shares of their
+    sum, so that 1 : 2 continues 10 : 20.
     """
-    differences = list(_differences(segments[-1], wanted, grown))
-    if not differences:
-        return tuple(segments)
     if not is_change:
+        _check_same(segments[-1], wanted, grown, consumed_rows)
+        return tuple(segments)
+    kept = [segment for segment in segments if segment.first_row < consumed_rows]
+    if kept and not list(_differences(kept[-1], wanted, grown)):
+        return tuple(kept)
+    return (*kept, replace(wanted, first_row=consumed_rows))
+
+
+def _check_same(
+    last: Segment, wanted: Segment, grown: Mapping[str, str], consumed_rows: int
+) -> None:
+    differences = list(_differences(last, wanted, grown))
+    if differences:
         raise DatasetError(
             f"the state belongs to another mixture: {'; '.join(differences)}; resume with the data "
             "sets, weights, seed and order it was saved with, or with change=True (`train "
             f"--change-data`) mix otherwise from row {consumed_rows} on"
         )
-    kept = [segment for segment in segments if segment.first_row < consumed_rows]
-    if kept and not list(_differences(kept[-1], wanted, grown)):
-        return tuple(kept)
-    return (*kept, replace(wanted, first_row=consumed_rows))
 
 
 def _differences(old: Segment, new: Segment, grown: Mapping[str, str]) -> Iterator[str]:
@@ -124,10 +130,8 @@ def _read_segment(found: dict[str, Any]) -> Segment:
     weights = {_digest(name): found["datasets"][name] for name in sorted(found["datasets"])}
     if not all(weights.values()):
         raise ValueError(f"weights {weights}: expected numbers above 0")
-    first_row, seed = _number(found["first_row"]), _number(found["seed"])
-    segment = Segment(first_row, weights, seed, order)
-    assert sum(segment.shares) > 0
-    return segment
+    period_counts(list(weights.values()))  # refuses what are no shares
+    return Segment(_number(found["first_row"]), weights, _number(found["seed"]), order)
 
 
 def _check_keys(found: object, known: set[str], needed: set[str]) -> None:

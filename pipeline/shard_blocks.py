@@ -53,9 +53,17 @@ class RowShard(Protocol):
 class ShardBlock:
     """The shards of one block of the table, as arrays over its shards and its record batches.
 
-    `offsets` counts bytes from a shard's base to the first row of a record batch, and is
-    `UNVERIFIED` where there is none to be copied; `bases` are addresses, valid for shards that were
-    refreshed since.
+    Row `row` of record batch `batch`, counted over the block, of shard `shard` lies at address
+
+        bases[shard] + offsets[batch] + row * row_bytes
+
+    `bases` are what `OpenShards.refresh` writes, where mappings begin, or 0 for decoded shards;
+    void once the shard is closed, so that every gather refreshes the shards it touches. `offsets`
+    are what the shards write (`RowShard.verify`), `UNVERIFIED` where nothing may be copied; void
+    once the file has changed, or the memory of decoded rows was used for others, and then the shard
+    writes that too. Hashing takes a while in which files looked at before may change: of a pass in
+    which anything was hashed no address is used, and another one looks at all files again
+    (`reader.py`).
     """
 
     def __init__(self, columns: BlockColumns) -> None:
@@ -72,7 +80,7 @@ class ShardBlock:
         start, stop = self.first_batches[number : number + 2]
         return self.offsets[start:stop]
 
-    def place_of(self, batches: Numbers) -> tuple[Numbers, Numbers]:
+    def shard_and_batch(self, batches: Numbers) -> tuple[Numbers, Numbers]:
         """Numbers of the shards (n,), and of the record batches in them, of `batches` (n,)."""
         numbers = np.searchsorted(self.first_batches, batches, side="right") - 1
         return numbers, batches - self.first_batches[numbers]

@@ -3,6 +3,7 @@
 Stands below the readers of rows, which ask for a file by its name and hashes.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -14,7 +15,13 @@ T = TypeVar("T")
 
 
 class ShardPlace(Protocol):
-    """The files of one data set as local files. One thread at a time may use it."""
+    """The files of one data set as local files. One thread at a time may use it.
+
+    `are_copies` says whether they are copies of what lies elsewhere, which may go while they are
+    in use, and take room for as long as they are open.
+    """
+
+    are_copies: bool
 
     def path(self, stored: StoredFile) -> Path:
         """The file on a local disk, fetched first where it is elsewhere.
@@ -33,12 +40,21 @@ class ShardPlace(Protocol):
     def ahead(self, wanted: Sequence[StoredFile]) -> None:
         """What will be asked for next, the soonest first; replaces what was said before."""
 
+    def interrupt(self) -> None:
+        """From any thread: whoever waits in `path` gives up with `StorageError`, as does who calls
+        it, until `proceed`."""
+
+    def proceed(self) -> None:
+        """Let `path` wait again."""
+
     def close(self) -> None:
         """Stop what is fetched ahead; files that are open stay readable."""
 
 
 class LocalPlace:
     """The data set in `folder`; nothing is fetched or set aside."""
+
+    are_copies = False
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,7 +69,7 @@ class LocalPlace:
         path = self.folder / stored.path
         parent, _, name = stored.path.rpartition("/")
         is_plain = name not in ("", ".", "..") and "\0" not in name
-        if not is_plain or parent not in self._inside or path.is_symlink():
+        if not is_plain or parent not in self._inside or os.path.islink(path):
             checked_path(self.folder, stored.path)
             checked_path(self.folder, parent)
             self._inside.add(parent)
@@ -65,6 +81,12 @@ class LocalPlace:
 
     def ahead(self, wanted: Sequence[StoredFile]) -> None:
         """Nothing: the files are here."""
+
+    def interrupt(self) -> None:
+        """Nothing: nobody waits."""
+
+    def proceed(self) -> None:
+        """Nothing: nobody was interrupted."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -4,8 +4,9 @@ Stands between `table.py`, which knows the columns, and `reader.py`. A block is 
 when a row of it is asked for; nothing of the others is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,9 @@ from pipeline.shard_formats.arrow_file import VerifiedArrowFile
 from pipeline.shard_places import ShardPlace, open_stored
 from pipeline.table import REBUILD_REMEDY, decode_entries
 from schemas.errors import DatasetError
-from schemas.manifest import Manifest, ShardEntry, StoredFile, TableBlock
+from schemas.manifest import TABLE_SCHEMA, Manifest, ShardEntry, StoredFile, TableBlock
+
+T = TypeVar("T")
 
 
 class BlockColumns:
@@ -45,20 +48,21 @@ class BlockColumns:
 
     def stored(self, number: int) -> StoredFile:
         """The file of shard `number`."""
-        entry = self.entry(number)
-        return StoredFile(entry.path, entry.hashes)
+        return self.entry(number).stored
 
     def check(self, block: TableBlock) -> None:
-        """Raise `DatasetError` unless every shard has rows and hashes, and all have those of
-        `block`, in order and without a gap."""
+        """Raise `DatasetError` unless these are the shards of `block`, each with rows and hashes,
+        in order and without a gap."""
         edges = np.cumsum(np.concatenate([[block.first_row], self.rows]))
         is_whole = edges[-1] == block.first_row + block.rows and (np.diff(edges) > 0).all()
         is_whole &= np.array_equal(edges[:-1], self.first_rows) and (self.num_batches > 0).all()
-        if not is_whole:
+        if not is_whole or len(self) != block.shards:
+            found = f"{len(self)} shards of the table"
+            if len(self):
+                found = f"{self._batch.column('path')[0]} and what follows, {found},"
             raise DatasetError(
-                f"{self._batch.column('path')[0]} and the shards behind it in the table do not "
-                f"hold rows {block.first_row}..{block.first_row + block.rows} of {block.split}; "
-                f"{REBUILD_REMEDY}"
+                f"{found} do not hold rows {block.first_row}..{block.first_row + block.rows} of "
+                f"{block.split} in {block.shards} shards; {REBUILD_REMEDY}"
             )
 
 
@@ -90,17 +94,13 @@ class ShardTable:
 
     def columns(self, block: int) -> BlockColumns:
         """The shards of block `block`, verified; `DatasetError` unless they hold its rows."""
-        columns = open_stored(
-            self._place, self.stored, lambda path: BlockColumns(self._batch(path, block))
-        )
+        columns = self._copied(block, BlockColumns)
         columns.check(self.blocks[block])
         return columns
 
     def shards(self, block: int) -> list[ShardEntry]:
         """The shards of block `block`, verified."""
-        return open_stored(
-            self._place, self.stored, lambda path: decode_entries(self._batch(path, block))
-        )
+        return self._copied(block, decode_entries)
 
     def __iter__(self) -> Iterator[ShardEntry]:
         for block in range(len(self.blocks)):
@@ -111,9 +111,20 @@ class ShardTable:
         if self._file is not None:
             self._file.close()
 
-    def _batch(self, path: Path, block: int) -> pa.RecordBatch:
-        """A record batch, as mapped."""
+    def _copied(self, block: int, copy: Callable[[pa.RecordBatch], T]) -> T:
+        """What `copy` keeps of a block, of a file that was the same before and after."""
+
+        def read(path: Path) -> T:
+            file = self._opened(path)
+            file.recheck()
+            while True:
+                copied = copy(file.batch(self._numbers[block]))
+                if file.recheck():
+                    return copied
+
+        return open_stored(self._place, self.stored, read)
+
+    def _opened(self, path: Path) -> VerifiedArrowFile:
         if self._file is None or self._file.path != path:
-            self._file = VerifiedArrowFile(path, self.stored.hashes, REBUILD_REMEDY)
-        self._file.recheck()
-        return self._file.batch(self._numbers[block])
+            self._file = VerifiedArrowFile(path, self.stored.hashes, REBUILD_REMEDY, TABLE_SCHEMA)
+        return self._file

@@ -15,12 +15,14 @@ import numpy as np
 from pipeline.batch import Batch
 from pipeline.batches import BatchSource, Cut
 from pipeline.cache_need import check_cache
-from pipeline.dataset import DECODED_BYTES
+from pipeline.decoded_memory import check_memory, memory_of
 from pipeline.given_data import Given, open_mixture
+from pipeline.given_numbers import whole_number
 from pipeline.mixed_data import MixedData, Segments
-from pipeline.order_names import AUTO, OrderWish
+from pipeline.order import Numbers
+from pipeline.order_names import AUTO, OrderWish, window_shards_of
 from pipeline.prefetch import Prefetcher
-from pipeline.segments import MAX_NUMBER, State, write_state
+from pipeline.segments import State, write_state
 from pipeline.shard_cache.folder import CACHE_BYTES, CacheFolder
 from schemas.errors import UserError
 from schemas.manifest import TRAIN
@@ -34,10 +36,13 @@ PREFETCH_DEPTH = 2
 class RowStream:
     """An iterator of `Batch`: the rows of `datasets` (folder or URL -> weight, or one), mixed.
 
+    In place of a folder or URL an opened `Dataset` may stand, which one stream at a time reads: the
+    very version that the caller has looked at.
+
     **Order.** Each data set is visited in an order drawn anew in each of its epochs: `global` over
     all rows, or `windowed`, at random inside `window_shards` shards at a time, which are in random
-    order; `auto` is global where all shards can be mapped at once, at most `MAX_OPEN_SHARDS` over
-    the number of data sets in each. Within every prefix of a segment a data set's rows are within
+    order; `auto` is global where all shards can be mapped at once (`Dataset.max_open_shards`), but
+    beside `window_shards` windowed. Within every prefix of a segment a data set's rows are within
     one of its share.
 
     **Batches.** `batch_rows` is the global batch, of which rank `rank` gets a contiguous share; the
@@ -81,31 +86,31 @@ class RowStream:
         cache: CacheFolder | Path | str | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        _check_at_least(0, seed=seed, consumed_rows=consumed_rows)
-        _check_at_least(1, epochs=1 if epochs is None else epochs, cache_bytes=cache_bytes)
+        seed = whole_number("seed", seed, 0)
+        consumed_rows = whole_number("consumed_rows", consumed_rows, 0)
+        self._epochs = None if epochs is None else whole_number("epochs", epochs, 1)
         self._cut = _checked_cut(batch_rows, rank, world_size, drop_last)
         if state is not None and consumed_rows:
             raise UserError(f"consumed_rows={consumed_rows} beside a state: give one of them")
         if change and replay:
             raise UserError("change=True beside replay=True: give one of them")
         wish = OrderWish(order, window_shards)
-        self._cache = _opened_cache(cache, cache_bytes)
+        self._cache = _opened_cache(cache, whole_number("cache_bytes", cache_bytes, 1))
         mixed = open_mixture(datasets, split, self._cache)
         self.datasets = tuple(dataset for dataset, _ in mixed)
         """In the order that `Batch.datasets` refers to: by digest, however they were given."""
         self.row_format = self.datasets[0].row_format
-        memory_bytes = DECODED_BYTES // len(mixed)
+        self._split, self._memory = split, memory_of(self.datasets, split)
         self._readers = [
-            dataset.reader(split, max(1, dataset.max_open_shards // len(mixed)), memory_bytes)
-            for dataset in self.datasets
+            dataset.reader(split, dataset.max_open_shards(len(mixed)), memory)
+            for dataset, memory in zip(self.datasets, self._memory.parts, strict=True)
         ]
-        self._data = MixedData(mixed, self._readers, split, int(seed), wish)
-        self._is_change, self._is_replay = change, replay
-        self._epochs, self._closed = epochs, False
+        self._data = MixedData(mixed, self._readers, split, seed, wish)
+        self._is_change, self._is_replay, self._closed = change, replay, False
         self._prefetcher: Prefetcher[list[Batch]] | None = None
         self._ready: Iterator[Batch] = iter(())
         if state is None:
-            self._begin(int(consumed_rows), (self._data.wanted,))
+            self._begin(consumed_rows, (self._data.wanted,))
         else:
             self.load_state_dict(state)
 
@@ -137,6 +142,21 @@ class RowStream:
         """Continue at `state`; `DatasetError` names what was mixed differently there."""
         self._begin(*self._data.resumed(state, self._is_change, self._is_replay))
 
+    def rows_at(self, start: int, stop: int) -> tuple[Numbers, Numbers]:
+        """Where the rows [start, stop) of the stream, those of all ranks, are from: of each an
+        index into `datasets` and its row number in the split, int64 (stop - start,) each.
+
+        No row is read, and the state stays as it is; what was read ahead is read again. Rows may
+        lie before what was consumed, and behind the last epoch. `UserError` for numbers that are
+        none of rows, `DatasetError` where rows from there on are of a data set that is not given.
+        """
+        start = whole_number("start", start, 0)
+        stop = whole_number("stop", stop, start)
+        self._check_open()
+        self._stop()
+        self._visits.check_given(start)
+        return self._visits.rows(np.arange(start, stop))
+
     def close(self) -> None:
         """Stop the thread and release the files; `state()` stays available."""
         self._stop()
@@ -159,17 +179,19 @@ class RowStream:
     def _begin(self, consumed_rows: int, segments: Segments) -> None:
         self._stop()
         visits = self._data.visits(segments, consumed_rows)
+        window_shards = window_shards_of(segments[-1].order)
+        if window_shards is not None and not self._is_replay:
+            check_memory(self._memory, self.datasets, self._split, window_shards)
         if self._cache is not None:
             opened = list(zip(self.datasets, self._readers, strict=True))
             check_cache(self._cache, opened, visits, consumed_rows)
         total = None if self._epochs is None else visits.total(self._epochs)
         self._cut = replace(self._cut, total=total)
-        self._source = BatchSource(visits, self._readers, self._cut)
+        self._visits, self._source = visits, BatchSource(visits, self._readers, self._cut)
         self._consumed, self._segments = consumed_rows, segments
 
     def _next_gathered(self) -> list[Batch]:
-        if self._closed:
-            raise UserError("this stream is closed; make a new one with state=stream.state()")
+        self._check_open()
         if self._prefetcher is None or self._prefetcher.is_lost:
             self._prefetcher = Prefetcher(self._source.gathered(self._consumed), PREFETCH_DEPTH)
         try:
@@ -178,10 +200,23 @@ class RowStream:
             self._stop()
             raise
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UserError("this stream is closed; make a new one with state=stream.state()")
+
     def _stop(self) -> None:
-        if self._prefetcher is not None:
-            self._prefetcher.close()
-        self._prefetcher, self._ready = None, iter(())
+        """End the thread, also where it waits for a file that is fetched."""
+        prefetcher, self._prefetcher, self._ready = self._prefetcher, None, iter(())
+        if prefetcher is None:
+            return
+        waited = [] if prefetcher.is_lost else [dataset.place for dataset in self.datasets]
+        try:
+            for place in waited:
+                place.interrupt()
+            prefetcher.close()
+        finally:
+            for place in waited:
+                place.proceed()
 
 
 def _opened_cache(cache: CacheFolder | Path | str | None, limit: int) -> CacheFolder | None:
@@ -189,15 +224,8 @@ def _opened_cache(cache: CacheFolder | Path | str | None, limit: int) -> CacheFo
 
 
 def _checked_cut(batch_rows: int, rank: int, world_size: int, drop_last: bool) -> Cut:
-    _check_at_least(1, batch_rows=batch_rows, world_size=world_size)
-    _check_at_least(0, rank=rank)
+    batch_rows = whole_number("batch_rows", batch_rows, 1)
+    rank, world_size = whole_number("rank", rank, 0), whole_number("world_size", world_size, 1)
     if rank >= world_size:
         raise UserError(f"rank={rank}: expected less than world_size={world_size}")
     return Cut(batch_rows, rank, world_size, None, drop_last)
-
-
-def _check_at_least(low: int, **values: int) -> None:
-    for name, value in values.items():
-        number = isinstance(value, int | np.integer) and not isinstance(value, bool)
-        if not number or not low <= value <= MAX_NUMBER:
-            raise UserError(f"{name}={value!r}: expected an integer in {low}..{MAX_NUMBER}")

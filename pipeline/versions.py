@@ -6,10 +6,13 @@ that has grown is the same data set: its rows keep their numbers, since growth o
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import combinations
 
 from pipeline.courses import Version
 from pipeline.dataset import Dataset
-from pipeline.window_order import Numbers, TableRows
+from pipeline.order import Numbers
+from pipeline.window_order import TableRows
 from schemas.errors import DatasetError
 from schemas.manifest import Manifest, TableBlock
 from schemas.names import manifest_name
@@ -17,28 +20,34 @@ from schemas.names import manifest_name
 REMEDY = "run `blankstream repair` on the data set, or copy its folder `manifests` too"
 
 
-class Versions:
-    """What `split` of `dataset` was in each version; earlier ones are read when they are asked for.
+class Lineage:
+    """What `dataset` was in each version; earlier ones are read when they are asked for.
 
-    `rows_of` gives the rows of the shards of a block of the table, as `TableRows` wants them.
+    `DatasetError` where an earlier version cannot be read, or has other rows than are there.
     """
 
-    def __init__(self, dataset: Dataset, split: str, rows_of: Callable[[int], Numbers]) -> None:
-        self.dataset, self._split, self._rows_of = dataset, split, rows_of
-        self._earlier: dict[str, Manifest] | None = None
-        self.current = self._version(dataset.digest, dataset.manifest)
+    def __init__(self, dataset: Dataset, split: str) -> None:
+        self.dataset, self.split = dataset, split
 
-    def find(self, digest: str) -> Version | None:
-        """The version of that digest; None when the data set never was that.
+    def was(self, digest: str) -> bool:
+        """Whether the data set is, or once was, the one of that digest, with rows in the split."""
+        return self.manifest(digest) is not None
 
-        `DatasetError` when an earlier version cannot be read, or has other rows than are there.
-        """
-        if digest == self.current.digest:
-            return self.current
-        if self._earlier is None:
-            self._earlier = dict(self._read(n) for n in range(self.dataset.manifest.version))
-        found = self._earlier.get(digest)
-        return self._version(digest, found) if found and found.rows[self._split] else None
+    def manifest(self, digest: str) -> Manifest | None:
+        """The manifest of that digest; None when the data set never was that, or had no rows."""
+        if digest == self.dataset.digest:
+            return self.dataset.manifest
+        return self._earlier.get(digest)
+
+    @property
+    def digests(self) -> set[str]:
+        """Of all versions with rows in the split."""
+        return {self.dataset.digest, *self._earlier}
+
+    @cached_property
+    def _earlier(self) -> dict[str, Manifest]:
+        found = dict(self._read(number) for number in range(self.dataset.manifest.version))
+        return {digest: one for digest, one in found.items() if one.rows[self.split]}
 
     def _read(self, number: int) -> tuple[str, Manifest]:
         name = manifest_name(number)
@@ -50,25 +59,39 @@ class Versions:
                 f"{place}: cannot be read ({error.strerror or error}), so it is not known whether "
                 f"a state belongs to this data set; {REMEDY}"
             ) from error
-        manifest = Manifest.from_json(content.decode("utf-8", "replace"), place)
+        manifest = Manifest.from_bytes(content, place)
         self._check_grown(manifest)
         return hashlib.sha256(content).hexdigest(), manifest
 
     def _check_grown(self, earlier: Manifest) -> None:
         """Rows of `earlier` must have the same numbers in the current version."""
-        old, new = self._blocks(earlier), self._blocks(self.dataset.manifest)
-        if not _is_beginning(old, new) or earlier.row_format != self.dataset.row_format:
+        current = self.dataset.manifest
+        old, new = earlier.blocks_of(self.split), current.blocks_of(self.split)
+        if not _is_beginning(old, new) or earlier.row_format != current.row_format:
             raise DatasetError(
-                f"{self.dataset.name}: version {self.dataset.manifest.version} does not begin with "
+                f"{self.dataset.name}: version {current.version} does not begin with "
                 f"the rows of version {earlier.version}; {REMEDY}"
             )
 
-    def _version(self, digest: str, manifest: Manifest) -> Version:
-        table = TableRows(self._blocks(manifest), self._rows_of)
-        return Version(digest, manifest.rows[self._split], table)
 
-    def _blocks(self, manifest: Manifest) -> list[TableBlock]:
-        return [block for block in manifest.table_blocks if block.split == self._split]
+class Versions:
+    """The versions of a data set as `Visits` wants them.
+
+    `rows_of` gives the rows of the shards of a block of the table, as `TableRows` wants them.
+    """
+
+    def __init__(self, dataset: Dataset, split: str, rows_of: Callable[[int], Numbers]) -> None:
+        self.lineage, self._rows_of = Lineage(dataset, split), rows_of
+        self.current = self._version(dataset.digest, dataset.manifest)
+
+    def find(self, digest: str) -> Version | None:
+        """The version of that digest; None when the data set never was that. Errors as of
+        `Lineage`."""
+        found = self.lineage.manifest(digest)
+        return self._version(digest, found) if found else None
+
+    def _version(self, digest: str, manifest: Manifest) -> Version:
+        return Version(digest, TableRows(manifest.blocks_of(self.lineage.split), self._rows_of))
 
 
 def _is_beginning(old: Sequence[TableBlock], new: Sequence[TableBlock]) -> bool:
@@ -84,14 +107,25 @@ def _is_beginning(old: Sequence[TableBlock], new: Sequence[TableBlock]) -> bool:
     )
 
 
-def check_different(versions: Sequence[Versions]) -> None:
-    """`DatasetError` when one of the data sets is an earlier version of another one."""
-    for one in versions:
-        for other in versions:
-            mine, theirs = one.dataset.manifest, other.dataset.manifest
-            may_have_grown = mine.recipe_digest == theirs.recipe_digest
-            if may_have_grown and mine.version < theirs.version and other.find(one.dataset.digest):
-                raise DatasetError(
-                    f"{other.dataset.name} has grown from {one.dataset.name}: mixed, rows would "
-                    "come twice; give one of them"
-                )
+def check_different(lineages: Sequence[Lineage]) -> None:
+    """`DatasetError` when two of the data sets were once the same one.
+
+    One of them may still be that, or both have grown since: the rows of then are in both. Other
+    recipes have other ancestors, whose manifests need not be read.
+    """
+    for one, other in combinations(lineages, 2):
+        if one.dataset.manifest.recipe_digest != other.dataset.manifest.recipe_digest:
+            continue
+        shared = one.digests & other.digests
+        if shared:
+            raise DatasetError(
+                f"{_how_shared(one, other, shared)}: mixed, rows would come twice; give one of them"
+            )
+
+
+def _how_shared(one: Lineage, other: Lineage, shared: set[str]) -> str:
+    for older, newer in ((one, other), (other, one)):
+        if older.dataset.digest in shared:
+            return f"{newer.dataset.name} has grown from {older.dataset.name}"
+    ancestors = ", ".join(sorted(digest[:12] for digest in shared))
+    return f"{one.dataset.name} and {other.dataset.name} have both grown from {ancestors}"

@@ -4,19 +4,17 @@ Joins what was mixed (segments), the mixture of each (which data set) and the co
 rows). A pure function of the segments: no world size, no batch size, nothing replayed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.courses import Course, EpochRule, Version
-from pipeline.mixed_segment import MixedSegment, Upcoming
+from pipeline.mixed_segment import Choice, MixedSegment, Upcoming
+from pipeline.order import Numbers
 from pipeline.order_names import window_shards_of
 from pipeline.segments import Segment
 from schemas.errors import DatasetError
-
-Numbers = NDArray[np.int64]
 
 
 class Source(Protocol):
@@ -35,24 +33,24 @@ class Visits:
     on. The visits of a data set go on counting over segments; rows follow from them by its course.
 
     `sources` are the data sets that rows can be read of. Others that segments name only take their
-    places in the mixture. Raises `DatasetError` for two versions of a data set in one segment.
+    places in the mixture. No two may have been the same version. Raises `DatasetError` for two
+    versions of a data set in one segment.
     """
 
     def __init__(self, segments: Sequence[Segment], sources: Sequence[Source]) -> None:
-        courses = [Course() for _ in sources]
+        self._sources, self._courses = sources, [Course() for _ in sources]
         self._parts: list[MixedSegment] = []
         self._first_rows = np.array([segment.first_row for segment in segments], np.int64)
-        visited: dict[int | str, int] = {}
+        visited: dict[str, int] = {}
         for segment in segments:
             if self._parts:
                 visited |= self._parts[-1].visited(segment.first_row)
-            owners = _owners(segment, sources)
-            before = [visited.get(owner, 0) for owner, _ in owners]
-            for (owner, version), visit in zip(owners, before, strict=True):
-                if isinstance(owner, int) and version is not None:
-                    courses[owner].follow(visit, _rule(segment, version))
-            part = MixedSegment(segment, [owner for owner, _ in owners], before, courses)
-            self._parts.append(part)
+            choices = [self._choice(digest, visited) for digest in segment.datasets]
+            _check_different(segment, choices)
+            for one in choices:
+                if one.course is not None and one.version is not None:
+                    one.course.follow(one.visits_before, _rule(segment, one.version))
+            self._parts.append(MixedSegment(segment, choices))
 
     def total(self, epochs: int) -> int:
         """Index of the first visit of the last segment that begins epoch `epochs` of a data set or
@@ -82,33 +80,27 @@ class Visits:
         """What is needed from `index` on, for each data set of its segment that is windowed."""
         return list(self._parts[self._number(index)].ahead(index))
 
+    def _choice(self, digest: str, visited: Mapping[str, int]) -> Choice:
+        """What a segment names by `digest`, `visited` so often before."""
+        by_name = sorted(enumerate(self._sources), key=lambda one: one[1].current.digest != digest)
+        for number, source in by_name:  # earlier versions are read only where none is named so
+            version = source.find(digest)
+            if version is not None:
+                owner = source.current.digest
+                before, course = visited.get(owner, 0), self._courses[number]
+                return Choice(digest, owner, before, number, version, course)
+        return Choice(digest, digest, visited.get(digest, 0))
+
     def _number(self, index: int) -> int:
         return int(np.searchsorted(self._first_rows, index, side="right")) - 1
 
 
-def _owners(segment: Segment, sources: Sequence[Source]) -> list[tuple[int | str, Version | None]]:
-    """For each choice of the mixture the number of its source and the version; where none is given,
-    its digest."""
-    owners = [_owner(digest, sources) for digest in segment.datasets]
-    if len({owner for owner, _ in owners}) < len(owners):
+def _check_different(segment: Segment, choices: Sequence[Choice]) -> None:
+    if len({choice.owner for choice in choices}) < len(choices):
         raise DatasetError(
             f"the segment from row {segment.first_row} on mixes two versions of one data set: "
             f"{', '.join(segment.datasets)}; give what `state()` returned"
         )
-    return owners
-
-
-def _owner(digest: str, sources: Sequence[Source]) -> tuple[int | str, Version | None]:
-    for number, source in enumerate(sources):
-        if source.current.digest == digest:
-            return number, source.current
-    found = [(number, version) for number, s in enumerate(sources) if (version := s.find(digest))]
-    if len(found) > 1:
-        raise DatasetError(
-            f"two of the data sets have grown from {digest[:12]}, which was mixed before; give one "
-            "of them, or the rows that they share would come twice"
-        )
-    return found[0] if found else (digest, None)
 
 
 def _rule(segment: Segment, version: Version) -> EpochRule:

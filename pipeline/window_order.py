@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.order import Permutation
+from pipeline.order import Numbers, Permutation
 from schemas.errors import DatasetError
 from schemas.manifest import TableBlock
-
-Numbers = NDArray[np.int64]
 
 GROUP_BLOCKS = 16
 """Blocks of the shard table among whose shards the windows of a group are drawn."""
@@ -31,6 +28,11 @@ class TableRows:
 
     blocks: Sequence[TableBlock]
     rows_of: Callable[[int], Numbers]
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the split."""
+        return self.blocks[-1].first_row + self.blocks[-1].rows if self.blocks else 0
 
     def rows(self, block: int) -> Numbers:
         """Rows of each shard of `block`; `DatasetError` when they are not those of `blocks`."""

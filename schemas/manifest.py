@@ -14,12 +14,14 @@ from schemas.checked import Hash64, Limits, parse
 from schemas.objectives import SpecialTokens
 from schemas.samples import RowFormat
 from schemas.sealed import seal, unseal
+from schemas.written import as_written
 
 TRAIN, HELDOUT = "train", "heldout"
 SPLITS = (TRAIN, HELDOUT)
 
 _IDS = dict[str, int]
 _SHA256 = re.compile("[0-9a-f]{64}")
+_REMEDY = "run `blankstream repair` on the data set"
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class ShardEntry:
     first_row: int
     rows_xxh3: int
     hashes: FileHashes
+
+    @property
+    def stored(self) -> StoredFile:
+        """Its file."""
+        return StoredFile(self.path, self.hashes)
 
 
 TABLE_SCHEMA = pa.schema(
@@ -144,13 +151,23 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str, place: str) -> Self:
         """Inverse of `to_json`; `DatasetError` naming `place` for anything else."""
-        remedy = "run `blankstream repair` on the data set"
-        return unseal(text, place, remedy, lambda content: cls._from_mapping(content, place))
+        return unseal(text, place, _REMEDY, lambda content: parse(cls, content))
 
     @classmethod
-    def _from_mapping(cls, content: dict[str, Any], place: str) -> Self:
-        RowFormat.from_mapping(content["row_format"], place)
-        return parse(cls, content)
+    def from_bytes(cls, content: bytes, place: str) -> Self:
+        """The manifest whose file has these bytes, from which its digest is taken.
+
+        `DatasetError` naming `place` for anything else, also where it was only formatted anew.
+        """
+        return as_written(content, place, cls.from_json, _REMEDY)
+
+    def blocks_of(self, split: str) -> list[TableBlock]:
+        """The blocks of the table that list the shards of `split`, in order of their rows."""
+        return [block for block in self.table_blocks if block.split == split]
+
+    def num_shards(self, split: str) -> int:
+        """Shards of `split`."""
+        return sum(block.shards for block in self.blocks_of(split))
 
     def check(self) -> None:
         """Raise `ValueError` unless both splits have rows or 0, and special tokens are known."""

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def temporary_folder() -> Iterator[str]:
-    """Path of a new, empty folder that goes with the context.
+    """Path of a new, empty folder that goes with the context, whatever is left of it then.
 
     What `tempfile.TemporaryDirectory` has begun to delete stays when its deletion is interrupted.
     """
@@ -21,6 +21,8 @@ def temporary_folder() -> Iterator[str]:
     finally:
         try:
             shutil.rmtree(name)
+        except FileNotFoundError:  # somebody else deletes there too
+            shutil.rmtree(name, ignore_errors=True)
         except KeyboardInterrupt:
             shutil.rmtree(name, ignore_errors=True)
             raise

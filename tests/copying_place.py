@@ -15,6 +15,8 @@ class CopyingPlace:
     are the paths that were given, in order.
     """
 
+    are_copies = True
+
     def __init__(self, source: Path, copies: Path, tries: int = 2) -> None:
         self.source, self.copies, self.tries = source, copies, tries
         self.asked: list[str] = []
@@ -34,6 +36,12 @@ class CopyingPlace:
         self.aside.append(stored.path)
         (self.copies / stored.path).unlink(missing_ok=True)
         return self.aside.count(stored.path) < self.tries
+
+    def interrupt(self) -> None:
+        pass
+
+    def proceed(self) -> None:
+        pass
 
     def ahead(self, wanted: Sequence[StoredFile]) -> None:
         self.wanted = [stored.path for stored in wanted]

@@ -91,9 +91,10 @@ def markdown(results: list[Result]) -> str:
 
 
 def _table(results: list[Result], place: str) -> str:
+    moments = [at for at in MOMENTS if any((place, at) == _when(one) for one in results)]
     lines = [
-        "| file | fault | " + " | ".join(MOMENTS) + " |",
-        "|" + "---|" * (2 + len(MOMENTS)),
+        "| file | fault | " + " | ".join(moments) + " |",
+        "|" + "---|" * (2 + len(moments)),
     ]
     for target, faults in FAULTS.items():
         for fault in faults:
@@ -103,9 +104,13 @@ def _table(results: list[Result], place: str) -> str:
                 if (one.cell.place, one.cell.target, one.cell.fault) == (place, target, fault)
             ]
             if found:
-                words = (_word([one for one in found if one.cell.moment == at]) for at in MOMENTS)
+                words = (_word([one for one in found if one.cell.moment == at]) for at in moments)
                 lines.append(f"| {target} | {fault} | {' | '.join(words)} |")
     return "\n".join(lines)
+
+
+def _when(result: Result) -> tuple[str, str]:
+    return result.cell.place, result.cell.moment
 
 
 def _word(results: list[Result]) -> str:

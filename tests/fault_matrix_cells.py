@@ -34,11 +34,13 @@ PLACES = (LOCAL, COPY, SOURCE)
 """Where the fault strikes."""
 
 BEFORE, UNREAD, PARTLY = "before opening", "not yet read", "partly read"
-READ, RESTART = "read", "after a restart"
-MOMENTS = (BEFORE, UNREAD, PARTLY, READ, RESTART)
+READ, FOUND, RESTART = "read", "found by another first", "after a restart"
+MOMENTS = (BEFORE, UNREAD, PARTLY, READ, FOUND, RESTART)
 """When: of a run that has begun, `UNREAD` has opened the manifest and for a shard's fault read
-another shard, `PARTLY` has read the first row of every shard, `READ` every row. `RESTART`: as
-`READ`, the run goes on, meets the fault or not, ends, and another one begins on what is there."""
+another shard, `PARTLY` has read the first row of every shard, `READ` every row. `FOUND`: as `READ`,
+and before the run goes on another process has found a copy damaged and set it aside, and has not
+fetched another one. `RESTART`: as `READ`, the run goes on, meets the fault or not, ends, and
+another one begins on what is there."""
 
 CONTENT = Content(rows=36, shards=3, batch_rows=4)
 ROWS = random_rows(CONTENT).rows
@@ -86,7 +88,7 @@ class World:
             folder = self.dataset(shard_format)
             manifest = open_dataset(folder).manifest
             shards = ShardTable(LocalPlace(folder), manifest, TRAIN)
-            found = [StoredFile(one.path, one.hashes) for one in shards]
+            found = [one.stored for one in shards]
             self._stored[key] = found if target == SHARD else [manifest.table]
         return self._stored[key]
 
@@ -105,7 +107,7 @@ def all_cells(world: World, positions: int) -> list[Cell]:
         for target in FAULTS
         for fault, position in _struck(world, shard_format, target, positions)
         for place, moment in itertools.product(PLACES, MOMENTS)
-        if (place, target) != (COPY, MANIFEST)
+        if (place, target) != (COPY, MANIFEST) and (place == COPY or moment != FOUND)
     ]
 
 

@@ -11,6 +11,7 @@ from schemas.errors import BlankstreamError
 from schemas.names import MANIFEST_NAME
 from tests.fault_matrix_cells import (
     BEFORE,
+    FOUND,
     PARTLY,
     PARTNER,
     RESTART,
@@ -34,6 +35,8 @@ def outcome_of(world: World, cell: Cell, folder: Path) -> tuple[str, str]:
     scene = Scene(world, cell, folder)
     reader = None if cell.moment == BEFORE else _begun(scene)
     scene.strike()
+    if cell.moment == FOUND:
+        scene.be_found()
     try:
         if cell.moment == RESTART and reader is not None:
             _message(scene, reader)

@@ -20,10 +20,11 @@ from pipeline.reader import RowReader
 from pipeline.shard_cache.folder import CacheFolder
 from pipeline.shard_cache.place import CachedPlace
 from pipeline.stores.local import LocalStore
-from schemas.manifest import TRAIN
+from schemas.errors import CorruptDataError
+from schemas.manifest import TRAIN, StoredFile
 from tests.cached_files import QUICK, RULES
 from tests.fault_matrix_cells import COPY, LOCAL, PARTNER, ROWS, Cell, World
-from tests.fault_matrix_faults import SHARD, SWAPPED, Strike, strike
+from tests.fault_matrix_faults import SHARD, SWAPPED, TABLE, Strike, strike
 
 ALL = np.arange(len(ROWS))
 _CACHE_BYTES = 10_000_000
@@ -90,6 +91,14 @@ class Scene:
         strike(self.cell.fault, one)
         self.damaged = {path.read_bytes() for path in self.struck if path.exists()}
 
+    def be_found(self) -> None:
+        """What another process does that finds the copies damaged, but for fetching them again."""
+        with self.elsewhere() as store:
+            place = CachedPlace(store, self.new_cache(), QUICK)
+        for stored in self._all_stored():
+            if self._path(stored.path) in self.struck:
+                place.set_aside(stored, CorruptDataError(f"{stored.path}: found"))
+
     def mend(self) -> None:
         """The files as they were, as `blankstream repair` puts them there."""
         for path, content in self.struck.items():
@@ -112,13 +121,15 @@ class Scene:
         """The file, or its copy."""
         if self.cell.place != COPY:
             return self.source / name
-        files = [
-            one
-            for target in (SHARD, self.cell.target)
-            for one in self.world.stored(self.cell.shard_format, target)
-        ]
-        sha256 = next(one.hashes.sha256 for one in files if one.path == name)
+        sha256 = next(one.hashes.sha256 for one in self._all_stored() if one.path == name)
         return self.cache / "objects" / sha256[:2] / sha256
+
+    def _all_stored(self) -> list[StoredFile]:
+        """The files that are fetched."""
+        targets = (SHARD, TABLE)
+        return [
+            one for target in targets for one in self.world.stored(self.cell.shard_format, target)
+        ]
 
 
 def read(reader: RowReader, numbers: NDArray[np.int64]) -> None:

@@ -24,7 +24,7 @@ def version_of(digest: str, shard_rows: Sequence[int], block_shards: int = 4) ->
     """A version with shards of `shard_rows`, `block_shards` of them to a block."""
     starts = range(0, len(shard_rows), block_shards)
     blocks = [list(shard_rows[first : first + block_shards]) for first in starts]
-    return Version(digest, sum(shard_rows), table_of(blocks))
+    return Version(digest, table_of(blocks))
 
 
 class GivenVersions:

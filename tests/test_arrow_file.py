@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import pipeline.shard_formats.arrow_file
 from pipeline.shard_formats.arrow_file import ArrowFileWriter, VerifiedArrowFile, write_arrow_file
-from schemas.errors import CorruptDataError
+from schemas.errors import CorruptDataError, DatasetError
 from tests.datasets import overwrite
 from tests.test_verified_file import hashes_of
 
@@ -46,6 +46,41 @@ def read_all(path, hashes):
 
 def test_what_was_written_is_read_back(written):
     assert read_all(*written) == list(range(500))
+
+
+def test_a_file_of_the_expected_schema_is_read_whatever_its_metadata(written):
+    file = VerifiedArrowFile(*written, REMEDY, SCHEMA.remove_metadata())
+    assert file.batch(0).num_rows == 400
+
+
+@pytest.mark.parametrize(
+    ("expected", "told"),
+    [
+        (SCHEMA.remove(1), "number int64 or null, found number int64 or null, name string or null"),
+        (SCHEMA.set(0, pa.field("number", pa.int64(), False)), "number int64, name string or null"),
+        (
+            pa.schema([SCHEMA.field(1), SCHEMA.field(0)]),
+            "name string or null, number int64 or null",
+        ),
+        (pa.schema([]), "none, found number"),
+    ],
+)
+def test_other_columns_than_those_expected_are_refused_naming_both(written, expected, told):
+    file = VerifiedArrowFile(*written, REMEDY, expected)
+    message = rf"numbers\.arrow: expected the columns {told}.*; build it again"
+    with pytest.raises(DatasetError, match=message):
+        file.batch(0)
+
+
+@pytest.mark.parametrize("column", [pa.array([[1], None]), pa.array([[1], [None, 2]])])
+def test_nulls_are_refused_where_a_schema_is_expected(tmp_path, column):
+    schema = pa.schema([pa.field("numbers", pa.list_(pa.int64()))])
+    batch = pa.record_batch([column], schema=schema)
+    hashes = write_arrow_file(tmp_path / "n.arrow", schema, [batch])
+    assert VerifiedArrowFile(tmp_path / "n.arrow", hashes, REMEDY).batch(0).equals(batch)
+    file = VerifiedArrowFile(tmp_path / "n.arrow", hashes, REMEDY, schema)
+    with pytest.raises(DatasetError, match="record batch 0 has nulls, expected none; build"):
+        file.batch(0)
 
 
 def test_any_arrow_reader_opens_the_file(written):
@@ -132,7 +167,7 @@ def test_damage_that_fits_its_hashes_is_an_error_too(written):
         try:
             read_all(path, hashes_of(bytes(changed), hashes.offsets))
             outcomes["read"] += 1
-        except CorruptDataError as error:
+        except DatasetError as error:
             message = str(error)
             outcomes["refused"] += message.startswith(str(path)) and message.endswith(REMEDY)
     assert min(outcomes.values()) > 0
@@ -152,7 +187,7 @@ def test_messages_that_end_early_or_hold_zeros_are_errors_too(
     path.write_bytes(content)
     offsets = (0, start, len(content) - 8, len(content))
     file = VerifiedArrowFile(path, hashes_of(content, offsets), REMEDY)
-    with contextlib.suppress(CorruptDataError):
+    with contextlib.suppress(DatasetError):
         assert file.batch(0).num_columns == 2
 
 
@@ -164,7 +199,7 @@ def test_a_batch_that_would_fill_the_memory_is_refused_before_it_is_decompressed
     monkeypatch.setattr(pipeline.shard_formats.arrow_file, "MAX_BATCH_BYTES", 1000)
     file = VerifiedArrowFile(path, hashes, REMEDY)
     monkeypatch.setattr(pa.ipc, "read_record_batch", lambda *_: pytest.fail("decompressed"))
-    with pytest.raises(CorruptDataError, match=r"batch 0 decompresses to \d+ bytes, .* most 1000"):
+    with pytest.raises(DatasetError, match=r"batch 0 decompresses to \d+ bytes, .* most 1000"):
         file.batch(0)
 
 

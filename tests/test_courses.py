@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.courses import Course, EpochRule, Window
-from pipeline.order import permute
+from pipeline.order import Permutation
 from tests.sources import version_of
 
 SMALL, GROWN = version_of("small", [3, 2, 2]), version_of("grown", [3, 2, 2, 4, 1])
@@ -38,7 +38,7 @@ def expected_rows(followed: list[tuple[int, EpochRule]], stop: int) -> list[int]
         if len(rows) >= stop:
             return rows[:stop]
         rule = [rule for visit, rule in followed if visit <= len(rows)][-1]
-        rows += rule.order(epoch)(np.arange(rule.version.num_rows)).tolist()
+        rows += rule.order(epoch)(np.arange(rule.version.table.num_rows)).tolist()
     raise AssertionError
 
 
@@ -56,7 +56,7 @@ def test_each_epoch_holds_every_row_of_its_version_once(changes):
     for epoch in range(6):
         visits = np.arange(course.visit_of(epoch), course.visit_of(epoch + 1))
         rows = sorted(course.rows(visits).tolist())
-        assert rows in (list(range(SMALL.num_rows)), list(range(GROWN.num_rows)))
+        assert rows in (list(range(SMALL.table.num_rows)), list(range(GROWN.table.num_rows)))
 
 
 def test_what_a_later_change_brings_leaves_earlier_visits_as_they_were():
@@ -70,15 +70,27 @@ def test_what_a_later_change_brings_leaves_earlier_visits_as_they_were():
     course.follow(11, one)
     assert course.rows(np.arange(21)).tolist()[:14] == before
     assert (
-        course.rows(np.arange(14, 21)).tolist() == permute(np.arange(7), 7, 1, 2, "small").tolist()
+        course.rows(np.arange(14, 21)).tolist()
+        == Permutation(7, 1, 2, "small")(np.arange(7)).tolist()
     )
+
+
+def test_an_epoch_that_has_not_begun_follows_the_last_rule_that_was_given():
+    """100 rows, grown to 150 after 50 visits and to 180 after 60, as in `Course`."""
+    course = Course()
+    for visit, shards in ((0, [50, 50]), (50, [50] * 3), (60, [60] * 3)):
+        course.follow(visit, EpochRule(version_of(str(sum(shards)), shards), 1, None))
+    assert [course.visit_of(epoch) for epoch in range(4)] == [0, 100, 280, 460]
 
 
 def test_a_course_of_which_nothing_was_visited_begins_with_the_last_rule():
     course = Course()
     course.follow(0, EpochRule(SMALL, 1, None))
     course.follow(0, EpochRule(GROWN, 5, None))
-    assert course.rows(np.arange(12)).tolist() == permute(np.arange(12), 12, 5, 0, "grown").tolist()
+    assert (
+        course.rows(np.arange(12)).tolist()
+        == Permutation(12, 5, 0, "grown")(np.arange(12)).tolist()
+    )
 
 
 def test_no_visits_have_no_rows():

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import random
 from dataclasses import asdict, replace
@@ -16,7 +17,7 @@ from pipeline.shard_table import ShardTable
 from pipeline.table import write_table
 from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import HELDOUT, TRAIN, StoredFile
-from schemas.names import MANIFEST_NAME
+from schemas.names import MANIFEST_NAME, PLAN_NAME
 from schemas.samples import RowFormat
 from tests.datasets import TABLE, Content, flip, random_rows, reseal, write_dataset
 
@@ -62,7 +63,21 @@ def test_a_file_in_place_of_a_folder_is_an_error(shared):
 
 def test_an_unfinished_build_is_not_readable(path):
     (path / MANIFEST_NAME).unlink()
+    (path / PLAN_NAME).write_text("{}")
     with pytest.raises(DatasetError, match=r"no manifest\.json: the build has not finished; run"):
+        open_dataset(path)
+
+
+def test_a_folder_that_is_no_data_set_is_an_error(tmp_path):
+    (tmp_path / "notes.txt").write_text("of something else")
+    with pytest.raises(DatasetError, match=r"neither manifest\.json nor plan\.json is there"):
+        open_dataset(tmp_path)
+
+
+def test_a_manifest_that_was_formatted_anew_is_refused(path):
+    text = json.loads((path / MANIFEST_NAME).read_text())
+    (path / MANIFEST_NAME).write_text(json.dumps(text))
+    with pytest.raises(DatasetError, match=r"manifest\.json: .*formatted otherwise.*repair"):
         open_dataset(path)
 
 
@@ -240,5 +255,6 @@ def test_a_table_that_contradicts_its_shards_is_refused(path):
 def test_a_shard_of_another_row_format_is_refused(path):
     row_format = Content().row_format.to_mapping() | {"row_tokens": 1000}
     edit_manifest(path, row_format=row_format)
-    with pytest.raises(DatasetError, match=r"record batch 0 is 5 rows of .* expected 5 of"):
+    expected = r"00000\.arrow: expected the columns row .*\[4006\], .* found row .*\[70\], "
+    with pytest.raises(DatasetError, match=expected):
         open_dataset(path).reader(TRAIN).gather(ALL)

@@ -42,8 +42,8 @@ def shards_of(path):
     return sorted((path / "shards" / "train").iterdir())
 
 
-def reader_of(path, *limits):
-    return open_dataset(path).reader(TRAIN, *limits)
+def reader_of(path, max_open_shards=None, memory_bytes=10**9):
+    return open_dataset(path).reader(TRAIN, max_open_shards, DecodedBatches(memory_bytes))
 
 
 @given(

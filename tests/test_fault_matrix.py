@@ -21,6 +21,7 @@ from tests.fault_matrix import Result, markdown, run_cells, run_matrix
 from tests.fault_matrix_cells import (
     BEFORE,
     COPY,
+    FOUND,
     LOCAL,
     READ,
     RESTART,
@@ -32,8 +33,8 @@ from tests.fault_matrix_cells import (
     World,
     all_cells,
 )
-from tests.fault_matrix_faults import DELETED, FAULTS, FIRST, MANIFEST, SHARD
-from tests.fault_matrix_runs import ERROR, OUTCOMES, UNAFFECTED, outcome_of
+from tests.fault_matrix_faults import DELETED, FAULTS, FIRST, MANIFEST, REPLACED, SHARD
+from tests.fault_matrix_runs import ERROR, HEALED, OUTCOMES, UNAFFECTED, outcome_of
 
 PAGE = Path(__file__).parent.parent / "docs" / "faults.md"
 
@@ -77,6 +78,16 @@ def test_every_fault_of_a_local_shard_is_an_error_until_it_is_decoded(
 
 def test_no_fault_of_a_copy_is_an_error(results: list[Result]) -> None:
     assert ERROR not in outcomes(results, COPY)
+
+
+def test_a_copy_that_another_process_has_set_aside_is_fetched_again_or_not_needed(
+    results: list[Result],
+) -> None:
+    found = [one for one in results if one.cell.moment == FOUND]
+    assert {one.cell.place for one in found} == {COPY}
+    for fault in set(FAULTS[SHARD]) - {DELETED, REPLACED}:
+        assert outcomes(results, FOUND, SHARD, "arrow", fault) == {HEALED}
+        assert outcomes(results, FOUND, SHARD, "tar", fault) <= {UNAFFECTED}
 
 
 def test_a_fault_of_the_source_reaches_only_those_who_have_no_copy(results: list[Result]) -> None:

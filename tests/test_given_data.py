@@ -1,8 +1,10 @@
 import pytest
 
+from pipeline.dataset import open_dataset
 from pipeline.given_data import open_mixture
 from schemas.errors import DatasetError, UserError
 from schemas.manifest import HELDOUT, TRAIN
+from schemas.names import MANIFEST_NAME
 from schemas.samples import RowFormat
 from tests.datasets import write_dataset
 
@@ -63,6 +65,21 @@ def test_a_weight_that_is_not_above_zero_is_refused(shared, weight):
         open_mixture({shared: weight}, TRAIN)
 
 
-def test_no_data_set_at_all_is_refused():
-    with pytest.raises(UserError, match=r"data sets \{\}: expected \{folder or URL: weight\}"):
-        open_mixture({}, TRAIN)
+@pytest.mark.parametrize(
+    "datasets", [{}, [], ["web", "books"], None, 3, {"web", "books"}, {3: 1.0}, "a\0b", {None: 1}]
+)
+def test_what_is_no_mixture_is_refused(datasets):
+    with pytest.raises(UserError, match=r"expected \{folder or URL: weight\}, or one of them"):
+        open_mixture(datasets, TRAIN)
+
+
+def test_data_sets_that_were_opened_before_are_taken_as_they_are(shared, path):
+    first, second = open_dataset(shared), open_dataset(path)
+    (path / MANIFEST_NAME).unlink()
+    ((only, weight),) = open_mixture(first, TRAIN)
+    assert only is first
+    assert weight == 1.0
+    mixed = dict(open_mixture({first: 1, second: 3}, TRAIN))
+    assert mixed == {first: 1.0, second: 3.0}
+    with pytest.raises(DatasetError, match="the same data set twice"):
+        open_mixture({first: 1, shared: 1}, TRAIN)

@@ -14,6 +14,7 @@ from jobs.inspect import read_row
 from jobs.pages.inspect_page import render_page
 from jobs.sample_view import SampleView, view_sample
 from pipeline.assemble import Rules
+from pipeline.dataset import open_dataset
 from pipeline.objectives import OBJECTIVES
 from pipeline.packing import decode_row, empty_rows, encode_sample
 from pipeline.tokens import load_tokenizer, save_tokenizer
@@ -21,6 +22,8 @@ from schemas.build_config import ObjectiveConfig, TokenizerConfig
 from schemas.objectives import IGNORE_INDEX
 from schemas.samples import RowFormat, Sample
 from tests.datasets import flip, reseal
+from tests.faults import Faults
+from tests.object_server import object_server
 from tests.strategies import SPECIAL, VOCAB_SIZE
 from tests.views import EVERY_KIND, ORIGIN, WORDS, Words, every_kind, printed, row_of, view_of
 
@@ -104,7 +107,7 @@ def test_rows_on_disk_become_views_that_can_be_shown() -> None:
 
 def test_a_row_of_a_data_set_names_where_each_sample_comes_from(built: Path, corpus: Path) -> None:
     text = (corpus / "topics.jsonl").read_bytes()
-    view = read_row(built, "train", 2)
+    view = read_row(open_dataset(built), "train", 2)
     assert view.samples
     for sample in view.samples:
         origin = sample.origin
@@ -197,8 +200,24 @@ def test_a_tokenizer_of_another_data_set_is_refused(run, built: Path, tmp_path: 
     assert "run `blankstream repair` on the data set" in err
 
 
-def test_a_url_is_shown_only_where_it_is_a_folder(run, built: Path) -> None:
+def test_a_url_needs_a_cache_unless_it_is_a_folder(run, built: Path) -> None:
     assert run(f"file://{built}") == run(built)
-    status, _, err = run("s3://sets/d")
-    assert status == 2
-    assert "s3://sets/d: inspect reads a data set on a disk; copy it there, or mount" in err
+    status, out, err = run("s3://sets/d")
+    assert (status, out) == (2, "")
+    assert "s3://sets/d: a data set behind a URL is read through a local cache; give a" in err
+
+
+@pytest.mark.fault
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:botocore")
+def test_a_row_behind_a_url_is_shown_as_on_a_disk(run, built: Path, tmp_path: Path) -> None:
+    shown, page = run(built, "--row", 5), tmp_path / "row.html"
+    arguments = (f"s3://sets/{built.name}", "--row", 5, "--cache", tmp_path / "cache")
+    with object_server() as server:
+        server.put("/sets")
+        for path in (path for path in built.rglob("*") if path.is_file()):
+            name = path.relative_to(built.parent).as_posix()
+            server.put(f"/sets/{name}", path.read_bytes())
+        with server.failing(Faults({"error": 0.1, "short": 0.1}, seed=2)):
+            assert run(*arguments) == shown
+        assert run(*arguments, "--html", page)[0] == 0
+    assert "<h1>train row 5</h1>" in page.read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import mixed_data
+from pipeline import dataset as dataset_module
 from pipeline.dataset import open_dataset
 from pipeline.reader import RowReader
 from pipeline.shard_formats.arrow_messages import stated_rows
@@ -122,7 +122,7 @@ def test_auto_is_windowed_for_more_shards_than_are_mapped_at_once(
     assert order() == "global"
     with RowStream(folder, 8) as stream:
         before = stream.state()
-    monkeypatch.setattr(mixed_data, "MAX_OPEN_SHARDS", 2)
+    monkeypatch.setattr(dataset_module, "MAX_OPEN_SHARDS", 2)
     assert order() == "windowed/64"
     assert order(order="global") == "global"
     assert order(state=before) == "global"

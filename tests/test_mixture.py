@@ -59,7 +59,7 @@ def test_the_schedule_never_changes_by_accident():
 @given(WEIGHTS, st.integers(0, 200))
 def test_counts_agree_with_the_choices_before(weights, n):
     mixture = Interleaving(weights)
-    expected = np.bincount(mixture.choices(0, n), minlength=len(weights)).tolist()
+    expected = np.bincount(mixture.choices_at(np.arange(0, n)), minlength=len(weights)).tolist()
     assert mixture.counts(n) == expected
     for choice, count in enumerate(expected):
         assert mixture.occurrences(choice, np.array([n])).tolist() == [count]
@@ -68,7 +68,9 @@ def test_counts_agree_with_the_choices_before(weights, n):
 @given(WEIGHTS, st.integers(0, 10**15), st.integers(0, 50))
 def test_choices_far_away_continue_the_counts(weights, start, length):
     mixture = Interleaving(weights)
-    chosen = np.bincount(mixture.choices(start, start + length), minlength=len(weights))
+    chosen = np.bincount(
+        mixture.choices_at(np.arange(start, start + length)), minlength=len(weights)
+    )
     before, after = mixture.counts(start), mixture.counts(start + length)
     assert [b - a for a, b in zip(before, after, strict=True)] == chosen.tolist()
     assert sum(after) == start + length
@@ -79,7 +81,7 @@ def test_index_of_finds_the_place_of_an_occurrence(weights, number):
     mixture = Interleaving(weights)
     choice = int(np.argmax(weights))
     index = mixture.index_of(choice, number)
-    assert mixture.choices(index, index + 1).tolist() == [choice]
+    assert mixture.choices_at(np.arange(index, index + 1)).tolist() == [choice]
     assert mixture.counts(index)[choice] == number
 
 

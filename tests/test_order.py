@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.order import MAX_SIZE, SMALL_SIZE, Permutation, permute
+from pipeline.order import MAX_SIZE, SMALL_SIZE, Permutation
 
 KEYS = st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 10**6), st.text(max_size=4))
 
@@ -17,20 +17,20 @@ def chi_square(counts: np.ndarray, expected: float) -> float:
 
 @given(st.integers(1, 700), KEYS)
 def test_an_epoch_visits_every_row_exactly_once(size, key):
-    visited = permute(np.arange(size), size, *key)
+    visited = Permutation(size, *key)(np.arange(size))
     assert visited.dtype == np.int64
     assert sorted(visited.tolist()) == list(range(size))
 
 
 @pytest.mark.parametrize("size", [SMALL_SIZE - 1, SMALL_SIZE, SMALL_SIZE + 1, 10_007, 65_536])
 def test_an_epoch_of_a_larger_size_visits_every_row_exactly_once(size):
-    assert np.array_equal(np.sort(permute(np.arange(size), size, 1, 0)), np.arange(size))
+    assert np.array_equal(np.sort(Permutation(size, 1, 0)(np.arange(size))), np.arange(size))
 
 
 @given(st.integers(1, MAX_SIZE), KEYS, st.data())
 def test_the_images_of_any_size_are_distinct_and_in_range(size, key, data):
     places = data.draw(st.lists(st.integers(0, size - 1), unique=True, max_size=50))
-    images = permute(np.array(places, np.int64), size, *key).tolist()
+    images = Permutation(size, *key)(np.array(places, np.int64)).tolist()
     assert len(set(images)) == len(places)
     assert all(0 <= image < size for image in images)
 
@@ -47,7 +47,8 @@ def test_a_row_depends_on_its_own_index_only(size, key, data):
 def test_seed_epoch_and_digest_each_change_the_order():
     places = np.arange(1000)
     orders = [
-        permute(places, 1000, *key) for key in [(1, 0, "a"), (2, 0, "a"), (1, 1, "a"), (1, 0, "b")]
+        Permutation(1000, *key)(places)
+        for key in [(1, 0, "a"), (2, 0, "a"), (1, 1, "a"), (1, 0, "b")]
     ]
     for index, first in enumerate(orders):
         for second in orders[index + 1 :]:
@@ -55,8 +56,8 @@ def test_seed_epoch_and_digest_each_change_the_order():
 
 
 def test_the_order_never_changes_by_accident():
-    assert permute(np.arange(10), 10, 1, 0).tolist() == GOLDEN_SMALL
-    assert permute(np.arange(5), 10**10, 1, 2, "digest").tolist() == GOLDEN_LARGE
+    assert Permutation(10, 1, 0)(np.arange(10)).tolist() == GOLDEN_SMALL
+    assert Permutation(10**10, 1, 2, "digest")(np.arange(5)).tolist() == GOLDEN_LARGE
 
 
 @pytest.mark.parametrize("size", [2, 3, 5, 7, 12, 33])
@@ -64,7 +65,7 @@ def test_every_pair_of_rows_opens_and_closes_an_epoch_equally_often(size):
     ends, epochs = np.array([0, size - 1]), 4000
     counts = np.zeros((size, size))
     for epoch in range(epochs):
-        first, last = permute(ends, size, 7, epoch)
+        first, last = Permutation(size, 7, epoch)(ends)
         counts[first, last] += 1
     pairs = counts[~np.eye(size, dtype=bool)]
     degrees = len(pairs) - 1
@@ -72,7 +73,7 @@ def test_every_pair_of_rows_opens_and_closes_an_epoch_equally_often(size):
 
 
 def test_every_order_of_five_rows_is_equally_likely():
-    orders = [tuple(permute(np.arange(5), 5, 3, epoch).tolist()) for epoch in range(6000)]
+    orders = [tuple(Permutation(5, 3, epoch)(np.arange(5)).tolist()) for epoch in range(6000)]
     _, counts = np.unique(orders, axis=0, return_counts=True)
     assert len(counts) == 120
     assert chi_square(counts, 50) < 119 + 4 * (2 * 119) ** 0.5
@@ -80,7 +81,7 @@ def test_every_order_of_five_rows_is_equally_likely():
 
 def test_rows_and_steps_of_a_large_epoch_are_spread_evenly():
     size, bins = 10**10, 500
-    rows = permute(np.arange(200_000), size, 1, 0)
+    rows = Permutation(size, 1, 0)(np.arange(200_000))
     for values in (rows, (rows[1:] - rows[:-1]) % size, rows % bins * (size // bins)):
         counts, _ = np.histogram(values, bins, (0, size))
         assert chi_square(counts, len(values) / bins) < bins + 4 * (2 * bins) ** 0.5

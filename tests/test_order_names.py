@@ -63,12 +63,12 @@ def test_a_wish_that_cannot_be_met_is_refused(arguments, message):
     ("wish", "mapped", "other"),
     [
         (OrderWish(), "global", "windowed/64"),
-        (OrderWish("auto", 3), "global", "windowed/3"),
+        (OrderWish("auto", 3), "windowed/3", "windowed/3"),
         (OrderWish("global"), "global", "global"),
         (OrderWish("windowed", 3), "windowed/3", "windowed/3"),
     ],
 )
-def test_auto_is_global_where_everything_is_mapped(wish, mapped, other):
+def test_auto_is_global_where_everything_is_mapped_and_no_window_is_given(wish, mapped, other):
     manifests = [manifest(4096, 4)]
     assert wish.choose(manifests, "train", True) == mapped
     assert wish.choose(manifests, "train", False) == other
@@ -86,6 +86,9 @@ def test_auto_is_global_where_everything_is_mapped(wish, mapped, other):
         (OrderWish("windowed", 8), "windowed/8", True, "windowed/8"),
         (OrderWish("windowed", 4), "windowed/8", True, "chosen"),
         (OrderWish("windowed"), "global", True, "chosen"),
+        (OrderWish("auto", 4), "global", True, "chosen"),
+        (OrderWish("auto", 4), "windowed/4", True, "windowed/4"),
+        (OrderWish("auto", 4), "windowed/8", True, "chosen"),
     ],
 )
 def test_what_was_left_open_is_as_recorded(wish, recorded, is_mapped, found):
@@ -98,7 +101,10 @@ def test_a_window_of_all_data_sets_has_about_a_gibibyte():
     assert chosen_shards([large], "train") == 4
     assert chosen_shards([large, large], "train") == 2
     assert chosen_shards([large] * 9, "train") == 2
+    assert chosen_shards([large] * 200, "train") == 1
     assert chosen_shards([manifest(100, 50)], "train") == 64
+    many = manifest(1 << 20, 1 << 20)
+    assert [chosen_shards([many] * n, "train") for n in (4, 8, 300)] == [64, 32, 1]
     uneven = replace(large, row_format=replace(ROW_FORMAT, dtype="uint32"))
     assert chosen_shards([uneven], "train") == 2
 

@@ -1,9 +1,14 @@
 """Data sets behind URLs: the rows of a folder, through a cache, whatever the server does."""
 
 import multiprocessing
+import os
 import shutil
+import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +25,7 @@ from tests.object_server import ObjectServer, object_server
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:botocore")
 
 FORMATS = ("arrow", "arrow-lz4", "arrow-zstd", "tar")
-ROWS = {"rows": 300, "shards": 12, "batch_rows": 8}
+ROWS: dict[str, Any] = {"rows": 300, "shards": 12, "batch_rows": 8}
 
 
 def upload(server: ObjectServer, folder: Path, name: str) -> None:
@@ -142,3 +147,22 @@ def test_a_run_is_trained_and_traced_on_a_url(
     traced = CliRunner().invoke(cli, ["trace", run, "--step", "2", *cache])
     assert traced.exit_code == 0, traced.output
     assert "topics.jsonl" in traced.output
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("kind", ["sleep", "error"])
+def test_the_first_interrupt_ends_a_stream_that_waits_for_its_server(
+    server: ObjectServer, tmp_path: Path, kind: str
+) -> None:
+    interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    rows = {"order": "windowed", "window_shards": 3, "cache": tmp_path / "cache"}
+    with server.failing(Faults({kind: 1.0}, sleep_seconds=3.0)) as faults:
+        server.faults = None
+        with RowStream("s3://bucket/arrow", 4, **rows) as stream:  # type: ignore[arg-type]
+            server.faults = faults
+            begun = time.monotonic()
+            interrupt.start()
+            with pytest.raises(KeyboardInterrupt):
+                next(stream)
+            assert time.monotonic() - begun < 1.2
+        assert time.monotonic() - begun < 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jobs.run_checkpoints import Checkpoint, latest_checkpoint, write_checkpoint
-from jobs.run_start import prepare_run, renew_run
+from jobs.run_start import begin_run, find_start, renew_run
 from jobs.runs import open_run
 from pipeline.dataset import open_dataset
 from schemas.config import Config
@@ -23,9 +23,20 @@ CONFIG = Config(model=TINY, train=TrainConfig(seed=5, peak_lr=0.01))
 
 
 def prepare(run: Path, dataset: Path, config: Config = CONFIG, resume: bool = False) -> int:
-    """Prepare a run; the step it would begin behind."""
-    checkpoint = prepare_run(run, config, [(open_dataset(dataset), 2.0)], resume)
-    return checkpoint.step if checkpoint else 0
+    """Begin a run or go on with it; the step it would begin behind."""
+    mixture = [(open_dataset(dataset), 2.0)]
+    before = contents(run)
+    checkpoint = find_start(run, config, mixture, resume)
+    assert contents(run) == before
+    if checkpoint is None:
+        begin_run(run, config, mixture)
+        return 0
+    renew_run(run, config, mixture)
+    return checkpoint.step
+
+
+def contents(run: Path) -> dict[str, str]:
+    return file_hashes(run) if run.is_dir() else {}
 
 
 def save(run: Path, step: int) -> Checkpoint | None:
@@ -104,13 +115,13 @@ def test_seed_batch_size_and_order_change_only_when_asked(tmp_path: Path, built:
     save(tmp_path, 7)
     mixture, other = [(open_dataset(built), 2.0)], another(seed=6, batch_rows=32, order="windowed")
     with pytest.raises(RunError, match=r"train\.seed: 5 -> 6") as caught:
-        prepare_run(tmp_path, other, mixture, True)
+        find_start(tmp_path, other, mixture, True)
     assert "Seed, batch size and order may differ with --change-data" in str(caught.value)
-    checkpoint = prepare_run(tmp_path, other, mixture, True, change_data=True)
+    checkpoint = find_start(tmp_path, other, mixture, True, change_data=True)
     assert checkpoint
     assert checkpoint.step == 7
     with pytest.raises(RunError, match=r"train\.peak_lr: 0\.01 -> 0\.02"):
-        prepare_run(tmp_path, another(peak_lr=0.02), mixture, True, change_data=True)
+        find_start(tmp_path, another(peak_lr=0.02), mixture, True, change_data=True)
 
 
 def test_rows_of_another_kind_are_refused_whatever_is_asked(tmp_path: Path, built: Path) -> None:
@@ -121,7 +132,7 @@ def test_rows_of_another_kind_are_refused_whatever_is_asked(tmp_path: Path, buil
     reseal(copy / "manifest.json", tokenizer=tokenizer | {"model_sha256": "other"})
     mixture = [(open_dataset(copy), 1.0)]
     with pytest.raises(RunError, match=r"rows of another kind.*\n +tokenizer\.model_sha256: "):
-        prepare_run(tmp_path / "run", CONFIG, mixture, True, change_data=True)
+        find_start(tmp_path / "run", CONFIG, mixture, True, change_data=True)
 
 
 def test_a_run_that_goes_on_says_what_it_reads_from_there(tmp_path: Path, built: Path) -> None:

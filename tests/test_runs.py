@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs.run_start import prepare_run
+from jobs.run_start import begin_run
 from jobs.runs import RunData, build_section, open_run
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.shard_places import LocalPlace
 from pipeline.stores.local import LocalStore
 from pipeline.tokens import open_tokenizer
 from schemas.config import Config
-from schemas.errors import RunError
+from schemas.errors import CorruptDataError, RunError, UserError
 from schemas.train_config import TrainConfig
 from tests.datasets import reseal
 from tests.models import TINY
@@ -23,7 +23,7 @@ CONFIG = Config(model=TINY, train=TrainConfig(seed=5, peak_lr=0.01))
 
 def prepare(run: Path, dataset: Path) -> None:
     """Make the folder of a run."""
-    assert prepare_run(run, CONFIG, [(open_dataset(dataset), 2.0)], False) is None
+    begin_run(run, CONFIG, [(open_dataset(dataset), 2.0)])
 
 
 def test_a_run_keeps_all_that_using_its_model_needs(tmp_path: Path, built: Path) -> None:
@@ -67,7 +67,14 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
 def test_damaged_data_of_a_run_are_named(tmp_path: Path, built: Path, content: str) -> None:
     prepare(tmp_path, built)
     (tmp_path / "data.json").write_text(content)
-    with pytest.raises(
-        RunError, match=r"data\.json: damaged, or not written by this project .* resto"
-    ):
+    expected = r"data\.json: damaged, or not written by this project .* resto"
+    with pytest.raises(CorruptDataError, match=expected) as caught:
+        open_run(tmp_path)
+    assert not isinstance(caught.value, UserError)
+
+
+def test_a_run_that_lost_its_data_is_named(tmp_path: Path, built: Path) -> None:
+    prepare(tmp_path, built)
+    (tmp_path / "data.json").unlink()
+    with pytest.raises(RunError, match=r"data\.json: cannot be read \(No such file"):
         open_run(tmp_path)

@@ -1,6 +1,9 @@
 """Losses of samples: whole steps or none, verified, and cut back where steps are taken again."""
 
-from collections.abc import Iterable
+import errno
+import resource
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -113,3 +116,36 @@ def test_damage_in_front_of_the_checkpoint_is_an_error_behind_it_none(tmp_path: 
         cut_losses(tmp_path, 3)
     cut_losses(tmp_path, 2)
     assert steps_of(tmp_path, range(1, 5)) == [1, 2]
+
+
+@contextmanager
+def disk_of(num_bytes: int) -> Iterator[None]:
+    """No file grows beyond that: a write takes what there is room for, and the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def large(step: int) -> SampleLosses:
+    """One row of 65,535 samples: half a megabyte."""
+    counts, sums = np.arange(65_535, dtype=np.uint32), np.full(65_535, step, np.float32)
+    return SampleLosses(step, step, np.array([65_535], np.uint16), counts, sums)
+
+
+@pytest.mark.fault
+def test_a_step_that_the_disk_has_no_room_for_is_an_error_and_the_last(tmp_path: Path) -> None:
+    with LossLog(tmp_path, 0) as log:
+        log.append(large(1))
+        whole = the_file(tmp_path).stat().st_size
+        with disk_of(whole * 3 // 2), pytest.raises(OSError, match="File too large") as caught:
+            log.append(large(2))
+    assert caught.value.errno == errno.EFBIG
+    assert the_file(tmp_path).stat().st_size == whole * 3 // 2
+    assert steps_of(tmp_path, range(1, 4)) == [1]
+    cut_losses(tmp_path, 1)
+    with LossLog(tmp_path, 0) as log:
+        log.append(large(2))
+    assert steps_of(tmp_path, range(1, 4)) == [1, 2]

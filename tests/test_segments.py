@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.segments import MAX_NUMBER, continued, read_state, write_state
+from pipeline.given_numbers import MAX_NUMBER
+from pipeline.segments import continued, read_state, write_state
 from schemas.errors import DatasetError
 from tests.sources import segment
 
@@ -144,6 +145,12 @@ def test_a_segment_of_which_nothing_was_consumed_is_replaced():
     assert continued([FIRST, SECOND], 50, FIRST, {}, True) == (FIRST,)
     assert continued([FIRST], 0, third, {}, True) == (third,)
     assert continued([FIRST, SECOND], 20, third, {}, True) == (FIRST, segment(20, {"c": 1.0}))
+
+
+def test_a_segment_that_lies_ahead_begins_at_once_where_it_is_wanted():
+    at = segment(20, {"a": 1.0}, seed=3, order="windowed/4")
+    assert continued([FIRST, SECOND], 20, SECOND, {}, True) == (FIRST, at)
+    assert continued([FIRST, SECOND], 20, FIRST, {}, True) == (FIRST,)
 
 
 def test_a_state_in_an_older_segment_follows_the_later_ones():

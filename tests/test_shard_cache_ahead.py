@@ -8,6 +8,7 @@ import pytest
 from pipeline.shard_cache import ahead as ahead_module
 from pipeline.shard_cache.ahead import NUM_THREADS, Ahead
 from pipeline.shard_cache.room import NoRoomError
+from pipeline.stores.stopping import Stop
 from schemas.errors import CorruptDataError, StorageError
 from schemas.manifest import StoredFile
 from tests.cached_files import (
@@ -54,7 +55,7 @@ def test_threads_take_the_soonest_first_and_a_newer_list_replaces_the_rest() -> 
     begun: list[str] = []
     gate = threading.Semaphore(0)
 
-    def fetch(stored: StoredFile, stop: threading.Event) -> None:
+    def fetch(stored: StoredFile, stop: Stop) -> None:
         begun.append(stored.path)
         gate.acquire()
 
@@ -76,7 +77,7 @@ def test_without_room_it_rests_and_then_goes_on_with_the_same_file(
     monkeypatch.setattr(ahead_module, "NUM_THREADS", 1)
     begun: list[str] = []
 
-    def fetch(stored: StoredFile, stop: threading.Event) -> None:
+    def fetch(stored: StoredFile, stop: Stop) -> None:
         begun.append(stored.path)
         if len(begun) < 4:
             raise NoRoomError
@@ -86,6 +87,23 @@ def test_without_room_it_rests_and_then_goes_on_with_the_same_file(
     wait_until(lambda: len(begun) == 6)
     assert begun == [files[0].path] * 3 + [file.path for file in files]
     ahead.close()
+
+
+def test_files_without_room_keep_their_order_whichever_thread_says_so_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ahead_module, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(ahead_module, "NUM_THREADS", 0)  # the test takes their part
+    ahead, files = Ahead(lambda stored, stop: None), stored_files(5)
+    ahead.want(files)
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
+        taken = [ahead._next() for _ in range(4)]
+        for number in order:
+            found = taken[number]
+            assert found
+            ahead._rest(*found)
+    rest = [ahead._next() for _ in range(5)]
+    assert [found[2] for found in rest if found] == files
 
 
 def test_errors_are_left_to_whoever_asks_for_the_file(tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
 """Copies in a cache: damaged ones are set aside, good ones are left as their readers know them."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
+from pipeline.shard_cache.eviction import CacheRules
 from pipeline.shard_cache.place import CachedPlace
+from pipeline.shard_formats.verified_file import VerifiedFile
 from schemas.errors import CorruptDataError, StorageError
 from tests.cached_files import (
+    QUICK,
     SIZE,
     cache_of,
     content,
@@ -15,6 +19,7 @@ from tests.cached_files import (
     place_of,
     stored_file,
     stored_files,
+    write_remote,
 )
 from tests.datasets import flip
 
@@ -82,6 +87,20 @@ def test_a_good_copy_is_not_set_aside_and_an_evicted_one_is_no_damaged_one(
     assert list((tmp_path / "cache" / "quarantine").iterdir()) == []
 
 
+def test_a_copy_that_went_before_it_was_opened_is_no_damage_though_another_came_since(
+    tmp_path: Path,
+) -> None:
+    place, stored = place_of(tmp_path, 1), stored_file(0)
+    for _ in range(12):
+        path = place.path(stored)
+        path.unlink()
+        with pytest.raises(CorruptDataError, match="No such file") as gone:
+            VerifiedFile(path, stored.hashes, "x")
+        place_of(tmp_path, 1).path(stored)
+        assert place.set_aside(stored, gone.value)
+    assert content(place, 0) == content_of(0)
+
+
 def test_using_a_copy_leaves_it_as_those_know_it_who_have_it_open(tmp_path: Path) -> None:
     place = place_of(tmp_path, 2)
     before = place.path(stored_file(0)).stat()
@@ -115,3 +134,16 @@ def test_a_cache_in_which_nothing_stays_is_said_to_be_too_small(tmp_path: Path) 
         content(place, number % 2)
     with pytest.raises(StorageError, match=message):
         content(place, 0)
+
+
+def test_losses_with_a_pause_between_them_are_not_counted_as_one_row(tmp_path: Path) -> None:
+    """In which others bring it back, as they do over days."""
+    brief = CacheRules(spared_seconds=0.02, patience_seconds=1.0, poll_seconds=0.01)
+    cache = cache_of(tmp_path, 1.5, brief)
+    place = CachedPlace(write_remote(tmp_path / "remote", 1), cache, QUICK)
+    for lost in range(230):
+        place.path(stored_file(0)).unlink()
+        content(place, 0)
+        for _ in range(3 if lost % 100 else 60):
+            content(place, 0)
+            time.sleep(0.001)

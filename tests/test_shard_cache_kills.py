@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.shard_cache.place import CachedPlace
 from pipeline.stores.objects import ObjectStore
+from pipeline.stores.stopping import NEVER, Stop
 from tests.cache_processes import FORK, NUM_FILES, filled_server, new_place, read_in_order
 from tests.cached_files import (
     PATIENT,
@@ -41,8 +42,8 @@ def download_slowly(folder: Path, begun: Event) -> None:
     """Begin a download and never end it."""
 
     class Stuck(ObjectStore):
-        def pieces(self, name: str) -> Iterator[bytes]:
-            yield next(super().pieces(name))[: SIZE // 2]
+        def pieces(self, name: str, stop: Stop = NEVER) -> Iterator[bytes]:
+            yield next(super().pieces(name, stop))[: SIZE // 2]
             begun.set()
             signal.pause()
 

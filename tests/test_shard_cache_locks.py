@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
@@ -15,17 +16,21 @@ from tests.at_once import all_at_once
 FORK = multiprocessing.get_context("fork")
 
 
+def briefly() -> None:
+    time.sleep(0.001)
+
+
 def hold(path: Path, begun: Event) -> None:
-    with locked_file(path):
+    with locked_file(path, briefly):
         begun.set()
         signal.pause()
 
 
 def test_a_lock_keeps_others_out_and_ends_with_its_block(tmp_path: Path) -> None:
     path = tmp_path / "ab" / "x"
-    with locked_file(path) as first, locked_file(path, wait=False) as second:
+    with locked_file(path, briefly) as first, locked_file(path, None) as second:
         assert (first, second, is_held(path)) == (True, False, True)
-    with locked_file(path, wait=False) as third:
+    with locked_file(path, None) as third:
         assert third
     assert not is_held(path)
     assert not is_held(tmp_path / "absent")
@@ -38,13 +43,13 @@ def test_a_lock_ends_when_its_process_is_killed(tmp_path: Path) -> None:
     assert begun.wait(20)
     assert is_held(tmp_path / "x")
     process.kill()
-    with locked_file(tmp_path / "x") as is_locked:
+    with locked_file(tmp_path / "x", briefly) as is_locked:
         assert is_locked
     process.join()
 
 
 def test_a_child_forked_while_a_lock_was_held_does_not_hold_it(tmp_path: Path) -> None:
-    with locked_file(tmp_path / "x"):
+    with locked_file(tmp_path / "x", briefly):
         process = FORK.Process(target=signal.pause)
         process.start()
     try:
@@ -59,7 +64,7 @@ def test_a_lock_whose_file_was_deleted_is_not_held_by_two(tmp_path: Path) -> Non
 
     def work() -> None:
         for _ in range(50):
-            with locked_file(path):
+            with locked_file(path, briefly):
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
                 os.sched_yield()
@@ -75,14 +80,14 @@ def test_threads_take_turns_at_a_folder(tmp_path: Path) -> None:
 
     def work() -> None:
         for _ in range(50):
-            with locked_folder(tmp_path):
+            with locked_folder(tmp_path, briefly):
                 before = count[0]
                 os.sched_yield()
                 count[0] = before + 1
 
     all_at_once([work] * 6)
     assert count == [300]
-    with pytest.raises(FileNotFoundError), locked_folder(tmp_path / "absent"):
+    with pytest.raises(FileNotFoundError), locked_folder(tmp_path / "absent", briefly):
         pass
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -34,6 +35,26 @@ def test_what_others_are_fetching_is_waited_for(tmp_path: Path) -> None:
     message = rf"no room for a file after 1 s: {SIZE} bytes .*\({SIZE} by what is being fetched\)"
     raised.match(message)
     make_draft(cache, b.hashes, Urgency.NEEDED).release()
+
+
+def test_a_download_that_has_just_ended_is_not_in_the_way_for_long(tmp_path: Path) -> None:
+    rules = CacheRules(patience_seconds=0.1, longest_seconds=5.0, poll_seconds=0.02)
+    cache, (a, b), begun = cache_of(tmp_path, 2, rules), stored_files(2), threading.Event()
+
+    def fetch() -> None:
+        with cache.locked(a.hashes.sha256), cache.locked(b.hashes.sha256):
+            drafts = [make_draft(cache, one.hashes, Urgency.NEEDED) for one in (a, b)]
+            begun.set()
+            time.sleep(1.5)
+            for draft in drafts:
+                draft.commit()
+            time.sleep(0.2)
+
+    other = threading.Thread(target=fetch)
+    other.start()
+    begun.wait()
+    make_draft(cache, stored_file(2, 2 * SIZE).hashes, Urgency.NEEDED).release()
+    other.join()
 
 
 def test_what_does_not_fit_at_all_is_said_at_once(tmp_path: Path) -> None:

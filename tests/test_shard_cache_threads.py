@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.shard_cache.place import CachedPlace
 from pipeline.stores.local import LocalStore
+from pipeline.stores.stopping import NEVER, Stop
 from tests.cached_files import (
     QUICK,
     SIZE,
@@ -33,7 +34,7 @@ class SlowStore(LocalStore):
 
     seconds, asked = 0.3, 0
 
-    def pieces(self, name: str) -> Iterator[bytes]:
+    def pieces(self, name: str, stop: Stop = NEVER) -> Iterator[bytes]:
         """Content in ten pieces."""
         content = self.read(name)
         for start in range(0, SIZE, SIZE // 10):

@@ -1,3 +1,6 @@
+import errno
+import os
+
 import pytest
 
 from pipeline.shard_places import LocalPlace, open_stored
@@ -39,6 +42,24 @@ def test_a_name_that_leads_outside_is_refused_however_often_it_is_asked_for(fold
         place.path(stored("shards/good"))
         with pytest.raises(DatasetError, match="which lies outside the data set"):
             place.path(stored(name))
+
+
+def test_a_name_that_cannot_be_looked_at_is_left_to_whoever_opens_it(folder, monkeypatch):
+    place, long = LocalPlace(folder), f"shards/{'x' * 300}"
+    assert [place.path(stored(long)) for _ in range(2)] == [folder / long] * 2
+
+    def fail(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "lstat", fail)
+    assert place.path(stored("shards/a")) == folder / "shards" / "a"
+
+
+def test_nobody_waits_for_a_local_file(folder):
+    place = LocalPlace(folder)
+    place.interrupt()
+    assert place.path(stored("a")) == folder / "a"
+    place.proceed()
 
 
 def test_a_link_to_a_file_inside_is_followed(folder):

@@ -4,14 +4,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
+from pipeline import shard_table as shard_table_module
 from pipeline import table as table_module
 from pipeline.dataset import open_dataset
-from pipeline.shard_table import ShardTable
-from pipeline.table import write_table
+from pipeline.shard_formats.arrow_file import write_arrow_file
+from pipeline.shard_table import BlockColumns, ShardTable
+from pipeline.table import encode_entries, write_table
 from schemas.errors import CorruptDataError, DatasetError
-from schemas.manifest import HELDOUT, TRAIN, StoredFile
+from schemas.manifest import HELDOUT, TABLE_SCHEMA, TRAIN, StoredFile
 from schemas.names import MANIFEST_NAME
 from tests.datasets import TABLE, flip, reseal, write_dataset
 
@@ -61,6 +64,35 @@ def test_columns_outlive_their_file(dataset):
     assert [columns.entry(one) for one in range(len(columns))] == entries
     with pytest.raises(CorruptDataError, match=f"{TABLE}: 0 bytes long, expected"):
         table.columns(1)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_file_that_changes_while_a_block_is_copied_is_looked_at_again(
+    dataset, monkeypatch, is_damaged
+):
+    """Replaced by an equal one, or damaged in place, between hash and copy."""
+    table, path = open_table(dataset), Path(dataset.name) / TABLE
+    entries, copies = table.shards(1), []
+
+    class Struck(BlockColumns):
+        def __init__(self, batch):
+            if not copies and is_damaged:
+                flip(path, dataset.manifest.table.hashes.offsets[3] - 1)
+            elif not copies:
+                path.with_name("fresh").write_bytes(path.read_bytes())
+                path.with_name("fresh").replace(path)
+            super().__init__(batch)
+            copies.append(self)
+
+    monkeypatch.setattr(shard_table_module, "BlockColumns", Struck)
+    if is_damaged:
+        with pytest.raises(CorruptDataError, match=f"{TABLE}: record batch 1 .*repair"):
+            table.columns(1)
+        return
+    columns = table.columns(1)
+    assert columns is copies[1]
+    assert [columns.entry(one) for one in range(len(columns))] == entries
 
 
 @pytest.mark.fault
@@ -128,3 +160,46 @@ def test_a_table_of_impossible_shards_is_refused(dataset, change):
         reader.gather(np.arange(3))
     with pytest.raises(DatasetError, match="repair"):
         reader.rows_of(0)
+
+
+def read_instead(dataset, *batches):
+    """The columns of the first block of a table of these record batches, hashes and all."""
+    path = Path(dataset.name) / TABLE
+    hashes = write_arrow_file(path, batches[0].schema, batches)
+    table = replace(dataset.manifest.table, hashes=hashes)
+    return ShardTable(dataset.place, replace(dataset.manifest, table=table), TRAIN)
+
+
+@pytest.mark.parametrize("left_out", TABLE_SCHEMA.names)
+def test_a_table_of_other_columns_is_refused(dataset, left_out):
+    batch = encode_entries(open_table(dataset).shards(0))
+    table = read_instead(dataset, batch.select([n for n in TABLE_SCHEMA.names if n != left_out]))
+    for read in (table.columns, table.shards):
+        with pytest.raises(DatasetError, match=f"{TABLE}: expected the columns path string, .*rep"):
+            read(0)
+
+
+@pytest.mark.parametrize("name", ["path", "sha256", "rows", "offsets", "xxh3"])
+def test_a_table_with_nulls_is_refused(dataset, name):
+    batch = encode_entries(open_table(dataset).shards(0))
+    number = TABLE_SCHEMA.names.index(name)
+    values = [None, *batch.column(name).to_pylist()[1:]]
+    if name in ("offsets", "xxh3"):
+        values[0] = [None, 1]
+    arrays = list(batch.columns)
+    arrays[number] = pa.array(values, TABLE_SCHEMA.field(name).type)
+    table = read_instead(dataset, pa.RecordBatch.from_arrays(arrays, schema=TABLE_SCHEMA))
+    for read in (table.columns, table.shards):
+        with pytest.raises(DatasetError, match=f"{TABLE}: record batch 0 has nulls, expected none"):
+            read(0)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_block_of_another_number_of_shards_is_refused(dataset, count):
+    entries = list(open_table(dataset))
+    table = read_instead(dataset, encode_entries(entries[:count]))
+    rows = sum(entry.rows for entry in entries[:count])
+    table.blocks[0] = replace(table.blocks[0], rows=rows)
+    message = rf"{count} shards of the table,? do not hold rows 0\.\.{rows} of train in 2 shards; r"
+    with pytest.raises(DatasetError, match=message):
+        table.columns(0)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.order import permute
+from pipeline.dataset import open_dataset
+from pipeline.order import Permutation
 from pipeline.reader import RowReader
 from pipeline.stream import Batch, RowStream
 from schemas.errors import UserError
@@ -63,7 +64,7 @@ def test_the_order_of_an_epoch_is_the_permutation_of_its_data_set(paths):
     with RowStream(paths[0], batch_rows=7, seed=5) as stream:
         digest = stream.datasets[0].digest
         numbers = [number for _ in range(12) for number in next(stream).row_numbers.tolist()]
-    expected = [permute(np.arange(40), 40, 5, epoch, digest).tolist() for epoch in (0, 1)]
+    expected = [Permutation(40, 5, epoch, digest)(np.arange(40)).tolist() for epoch in (0, 1)]
     assert numbers[:80] == expected[0] + expected[1]
 
 
@@ -195,6 +196,41 @@ def test_epochs_end_before_any_data_set_begins_one_more(paths):
 def test_an_argument_that_cannot_be_used_is_refused(paths, arguments, message):
     with pytest.raises(UserError, match=message):
         RowStream(paths[0], **arguments)
+
+
+def test_opened_data_sets_are_read_and_can_be_read_again(paths):
+    datasets = {open_dataset(path): weight for path, weight in zip(paths, (3, 1, 1), strict=True)}
+    expected = visits(read(dict(zip(paths, (3, 1, 1), strict=True)), 3))
+    for _ in range(2):
+        with RowStream(datasets) as stream:
+            assert set(stream.datasets) == set(datasets)
+            assert visits([next(stream) for _ in range(3)]) == expected
+
+
+@given(st.integers(0, 120), st.integers(0, 60), st.integers(0, 5))
+def test_the_rows_at_any_place_are_those_that_come_there(paths, start, count, before):
+    datasets = {paths[0]: 2, paths[1]: 1}
+    batches = read(datasets, 19, batch_rows=10)
+    with RowStream(datasets, batch_rows=10) as stream:
+        for _ in range(before):
+            next(stream)
+        found = stream.rows_at(start, start + count)
+        assert all(column.dtype == np.int64 for column in found)
+        assert (
+            list(zip(*map(np.ndarray.tolist, found), strict=True))
+            == visits(batches)[start : start + count]
+        )
+        assert visits([next(stream)]) == visits(batches[before : before + 1])
+    with pytest.raises(UserError, match="this stream is closed"):
+        stream.rows_at(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "named"), [(-1, 3, "start=-1"), (3, 2, r"stop=2: .* 3\.\."), (0, 1.5, "stop")]
+)
+def test_rows_that_are_none_are_refused(paths, start, stop, named):
+    with RowStream(paths[0]) as stream, pytest.raises(UserError, match=named):
+        stream.rows_at(start, stop)
 
 
 def test_reading_needs_neither_torch_nor_what_builds():

@@ -1,6 +1,6 @@
 """The record of a run's stream: which rows each step took, cut back where steps are taken again."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,18 +14,46 @@ from jobs.stream_record import (
     stretch_of,
 )
 from pipeline.dataset import open_dataset
-from schemas.errors import RunError
+from pipeline.stream import RowStream
+from schemas.errors import CorruptDataError, RunError, UserError
+from schemas.sealed import seal
 from tests.datasets import flip, write_dataset
 
 SEGMENT = {"first_row": 0, "datasets": {"a": 1.0}, "seed": 1, "order": "global"}
-FIRST = Stretch(0, 0, 8, [SEGMENT], {"a": "/data/a"})
+FIRST = Stretch(0, 0, 8, [SEGMENT], {"a": "/data/a"}, world_size=1)
 
 
 def test_steps_take_the_rows_behind_each_other(tmp_path: Path) -> None:
     record_stretch(tmp_path, FIRST)
-    record_stretch(tmp_path, Stretch(10, 80, 16, FIRST.segments, FIRST.places))
+    record_stretch(tmp_path, replace(FIRST, step=10, first_row=80, batch_rows=16))
     ranges = [stretch_of(tmp_path, step).rows_of(step) for step in (1, 2, 10, 11, 12)]
     assert ranges == [(0, 8), (8, 16), (72, 80), (80, 96), (96, 112)]
+
+
+@pytest.mark.parametrize("world_size", [1, 3, 8, 11])
+def test_ranks_share_a_step_as_they_share_a_batch(tmp_path: Path, world_size: int) -> None:
+    folder = write_dataset(tmp_path / "data")
+    stretch = replace(FIRST, world_size=world_size)
+    found = [stretch.rows_of(3, rank) for rank in range(world_size)]
+    for rank, (start, stop) in enumerate(found):
+        with RowStream(folder, 8, rank=rank, world_size=world_size, consumed_rows=16) as stream:
+            assert len(next(stream)) == stop - start
+    assert [start for start, _ in found] == [16, *(stop for _, stop in found[:-1])]
+    assert found[-1][1] == 24
+
+
+def test_a_record_without_ranks_is_of_one(tmp_path: Path) -> None:
+    content = asdict(FIRST)
+    del content["world_size"]
+    (tmp_path / STREAM_NAME).write_text(seal({"stretches": [content]}))
+    assert read_stretches(tmp_path) == [FIRST]
+
+
+def test_another_number_of_ranks_is_recorded(tmp_path: Path) -> None:
+    record_stretch(tmp_path, FIRST)
+    shared = replace(FIRST, step=5, first_row=40, world_size=4)
+    record_stretch(tmp_path, shared)
+    assert read_stretches(tmp_path) == [FIRST, shared]
 
 
 def test_a_run_that_goes_on_as_before_records_nothing(tmp_path: Path) -> None:
@@ -81,7 +109,9 @@ def test_a_damaged_record_is_never_believed(tmp_path: Path) -> None:
         lambda: stretch_of(tmp_path, 1),
         lambda: record_stretch(tmp_path, replace(FIRST, step=2)),
     ):
-        with pytest.raises(RunError, match=r"stream\.json: damaged.* or delete it: steps taken"):
+        expected = r"stream\.json: damaged.* or delete it: steps taken"
+        with pytest.raises(CorruptDataError, match=expected) as caught:
             call()
+        assert not isinstance(caught.value, UserError)
     record_stretch(tmp_path, FIRST)
     assert read_stretches(tmp_path) == [FIRST]

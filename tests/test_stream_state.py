@@ -127,6 +127,31 @@ def test_an_order_left_open_is_that_of_the_state(paths):
         assert [one["order"] for one in stream.state()["segments"]] == ["windowed/2", "global"]
 
 
+def test_a_state_is_plain_whatever_integers_were_given(paths):
+    whole = dict.fromkeys(("batch_rows", "seed", "world_size", "window_shards"), np.int64(3))
+    whole |= {"rank": np.int32(1), "consumed_rows": np.uint64(6), "epochs": np.int64(9)}
+    whole |= {"cache_bytes": np.int64(10**9)}
+    with RowStream({paths[0]: np.float32(2)}, **whole) as stream:
+        next(stream)
+        state = stream.state()
+        assert type(stream.total_rows) is int
+    assert json.loads(json.dumps(state)) == state
+    assert state["consumed_rows"] == 9
+    assert len(read(paths[0], 1, seed=3, window_shards=3, state=state)) == 1
+
+
+def test_a_window_alone_asks_for_the_windowed_order(paths):
+    state = read_until(paths[0], 10, window_shards=2)
+    assert state["segments"][0]["order"] == "windowed/2"
+    with RowStream(paths[0], window_shards=2, state=state) as stream:
+        assert stream.state() == state
+    with pytest.raises(DatasetError, match="order 'windowed/2' in the state, 'windowed/3' given"):
+        RowStream(paths[0], window_shards=3, state=state)
+    before = read_until(paths[0], 10)
+    with RowStream(paths[0], window_shards=2, state=before, change=True) as stream:
+        assert [one["order"] for one in stream.state()["segments"]] == ["global", "windowed/2"]
+
+
 def read_until(datasets, rows, **arguments):
     """State behind the first `rows` rows, or the next ones where the arguments hold a state."""
     with RowStream(datasets, batch_rows=rows, **arguments) as stream:

@@ -1,5 +1,6 @@
 """The thread of a stream: damage in its place, repairs, forks, and no thread left behind."""
 
+import contextlib
 import gc
 import itertools
 import os
@@ -11,9 +12,13 @@ import time
 import numpy as np
 import pytest
 
+from pipeline.dataset import open_dataset, parse_dataset
+from pipeline.shard_places import LocalPlace
+from pipeline.stores.local import LocalStore
 from pipeline.stream import RowStream
-from schemas.errors import CorruptDataError, UserError
-from tests.datasets import Content, flip, random_rows, write_dataset
+from schemas.errors import CorruptDataError, StorageError, UserError
+from tests.cached_files import wait_until
+from tests.datasets import TABLE, Content, flip, random_rows, write_dataset
 from tests.streams import read, visits, write_contents
 
 
@@ -55,6 +60,30 @@ def test_a_damaged_shard_is_raised_at_the_first_batch_that_needs_it(path):
                 next(stream)
             assert seen == [[row] for row in order[start:good]]
             assert stream.state()["consumed_rows"] == good
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("batch_rows", [1, 4])
+def test_a_damaged_block_of_the_table_is_raised_at_the_first_batch_that_needs_it(
+    tmp_path, monkeypatch, batch_rows
+):
+    """Eight blocks of two shards, of five rows each; each block is a group of its own."""
+    monkeypatch.setattr("pipeline.table.BLOCK_SHARDS", 2)
+    monkeypatch.setattr("pipeline.window_order.GROUP_BLOCKS", 1)
+    folder = write_dataset(tmp_path / "data", rows=80, shards=16)
+    arguments = {"order": "windowed", "window_shards": 1, "batch_rows": batch_rows}
+    batches = visits(read(folder, epochs=1, **arguments))
+    offsets = open_dataset(folder).manifest.table.hashes.offsets
+    for block in range(8):
+        flip(folder / TABLE, (offsets[block + 1] + offsets[block + 2]) // 2)
+        needed = next(n for n, (_, row) in enumerate(batches) if row // 10 == block)
+        good = needed - needed % batch_rows
+        with RowStream(folder, **arguments) as stream:
+            seen = [next(stream) for _ in range(good // batch_rows)]
+            with pytest.raises(CorruptDataError, match=f"{TABLE}: record batch {block}"):
+                next(stream)
+        assert visits(seen) == batches[:good]
+        flip(folder / TABLE, (offsets[block + 1] + offsets[block + 2]) // 2)
 
 
 @pytest.mark.fault
@@ -113,6 +142,72 @@ def test_a_stream_works_a_bounded_number_of_gathers_ahead(paths, monkeypatch):
     time.sleep(0.1)
     assert len(gathers) <= 3
     stream.close()
+
+
+class WaitingPlace(LocalPlace):
+    """A folder whose shards come when they are let, or when the wait is interrupted."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.told = threading.Condition()
+        self.waits = self.is_interrupted = self.lets = False
+
+    def path(self, stored):
+        with self.told:
+            self.waits = not self.lets and stored.path.startswith("shards/")
+            self.told.wait_for(lambda: self.is_interrupted or not self.waits or self.lets)
+            if self.is_interrupted and self.waits:
+                raise StorageError(f"{stored.path}: interrupted")
+        return super().path(stored)
+
+    def interrupt(self):
+        with self.told:
+            self.is_interrupted = True
+            self.told.notify_all()
+
+    def proceed(self):
+        with self.told:
+            self.is_interrupted = False
+
+
+def waiting_stream(path, **arguments):
+    """A stream whose thread waits for its first shard."""
+    place = WaitingPlace(path)
+    content = (path / "manifest.json").read_bytes()
+    stream = RowStream(parse_dataset(LocalStore(path), place, content), **arguments)
+    consumer = threading.Thread(target=lambda: suppressed(stream), daemon=True)
+    consumer.start()
+    wait_until(lambda: place.waits)
+    return stream, place, consumer
+
+
+def suppressed(stream):
+    with contextlib.suppress(StorageError):
+        next(stream)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("stop", ["close", "load_state_dict"])
+def test_a_stream_that_waits_for_a_file_stops_at_once(path, stop):
+    stream, place, consumer = waiting_stream(path, batch_rows=10)
+    start = time.monotonic()
+    stream.close() if stop == "close" else stream.load_state_dict(stream.state())
+    assert time.monotonic() - start < 5
+    consumer.join(5)
+    assert not consumer.is_alive()
+    assert not place.is_interrupted
+    assert prefetch_threads() == []
+
+
+@pytest.mark.fault
+def test_a_stream_that_was_interrupted_goes_on(path):
+    expected = visits(read(path, 4, batch_rows=10))
+    stream, place, consumer = waiting_stream(path, batch_rows=10)
+    stream.load_state_dict(stream.state())
+    consumer.join(5)
+    place.lets = True
+    with stream:
+        assert visits([next(stream) for _ in range(4)]) == expected
 
 
 def test_a_forked_stream_continues_in_the_child(paths):

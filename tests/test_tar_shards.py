@@ -12,7 +12,7 @@ import pipeline.shard_formats.tar_shards
 from pipeline.shard_formats.arrow_shards import pieces
 from pipeline.shard_formats.tar_layout import TarLayout, tar_arrays
 from pipeline.shard_formats.tar_shards import TarShardWriter, VerifiedTarShard
-from schemas.errors import ConfigError, CorruptDataError
+from schemas.errors import ConfigError, CorruptDataError, DatasetError
 from schemas.samples import RowFormat
 from tests.datasets import Content, flip, random_rows
 from tests.test_verified_file import hashes_of
@@ -152,7 +152,7 @@ def test_members_of_another_layout_are_refused(tmp_path):
     path = tmp_path / "rows.tar"
     _, hashes = write(path)
     for row_format in (replace(NARROW, row_tokens=17), replace(NARROW, row_tokens=400)):
-        with pytest.raises(CorruptDataError, match=r"batch 0 (does not begin|is \d+ bytes).*again"):
+        with pytest.raises(DatasetError, match=r"batch 0 (does not begin|is \d+ bytes).*again"):
             read_all(path, hashes, row_format)
 
 
@@ -162,7 +162,7 @@ def test_offsets_within_a_member_are_refused(tmp_path):
     offsets = (0, 0, hashes.offsets[2] - 512, *hashes.offsets[3:])
     shard = VerifiedTarShard(path, hashes_of(path.read_bytes(), offsets), NARROW, "")
     for index in (0, 1):
-        with pytest.raises(CorruptDataError, match=rf"batch {index} is \d+ bytes, no multiple"):
+        with pytest.raises(DatasetError, match=rf"batch {index} is \d+ bytes, no multiple"):
             shard.batch(index)
 
 

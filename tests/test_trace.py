@@ -10,6 +10,7 @@ from pydoc_data import topics
 import numpy as np
 import pytest
 
+from jobs.stream_record import read_stretches, record_stretch
 from jobs.trace import TraceRequest, trace_step
 from jobs.trace_view import trace_json
 from pipeline.dataset import open_dataset
@@ -78,11 +79,21 @@ def test_a_trace_is_what_the_step_was_trained_on(straight: Path, built: Path) ->
         assert one.sample.sample.tokens.tolist() == sample.tokens.tolist()
 
 
-def test_ranks_share_the_samples_of_a_step(straight: Path) -> None:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, straight: Path) -> Path:
+    """As `straight`, recorded as taken by three ranks; read it, do not change it."""
+    run = shutil.copytree(straight, tmp_path_factory.mktemp("shared") / "run")
+    (stretch,) = read_stretches(run)
+    record_stretch(run, replace(stretch, world_size=3))
+    return run
+
+
+def test_ranks_share_the_samples_of_a_step(shared: Path) -> None:
     for step in STEPS:
-        parts = [trace_step(TraceRequest(straight, step, rank, 3)) for rank in range(3)]
+        parts = [trace_step(TraceRequest(shared, step, rank, 3)) for rank in range(3)]
         places = [(one.stream_row, one.number) for part in parts for one in part.samples]
-        whole = traced(straight, step)
+        whole = traced(shared, step)
+        assert (whole.world_size, whole.stop_row - whole.first_row) == (3, 8)
         assert places == [(one.stream_row, one.number) for one in whole.samples]
         assert [part.stop_row - part.first_row for part in parts] == [2, 3, 3]
 
@@ -126,16 +137,25 @@ def test_every_step_is_traced_whatever_has_changed_since(
     ("step", "rank", "world_size", "message"),
     [
         (7, 0, 1, "step 7 was not taken; the run has taken the steps 1..6"),
-        (1, 3, 3, r"rank 3 of 3: expected --rank in 0\.\.2, less than --world-size"),
+        (1, 3, 3, r"run: step 1: rank 3 of 3: expected --rank in 0\.\.2"),
+        (1, 3, None, "rank 3 of 3"),
         (1, -1, 3, "rank -1 of 3"),
-        (1, 0, 0, "rank 0 of 0"),
+        (1, 3, 8, r"run: step 1 was taken by 3 ranks, not by 8: leave --world-size out, or give 3"),
+        (1, None, 1, "taken by 3 ranks, not by 1"),
+        (1, 0, 0, "taken by 3 ranks, not by 0"),
     ],
 )
 def test_what_does_not_exist_is_named(
-    straight: Path, step: int, rank: int, world_size: int, message: str
+    shared: Path, step: int, rank: int | None, world_size: int | None, message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
-        trace_step(TraceRequest(straight, step, rank, world_size))
+        trace_step(TraceRequest(shared, step, rank, world_size))
+
+
+def test_one_rank_is_no_part_of_others(straight: Path) -> None:
+    with pytest.raises(UserError, match="step 1 was taken by 1 rank, not by 8: leave --world-size"):
+        trace_step(TraceRequest(straight, 1, 3, 8))
+    assert rows_of(trace_step(TraceRequest(straight, 1, 0))) == rows_of(traced(straight, 1))
 
 
 def test_a_run_whose_files_contradict_each_other_is_not_believed(

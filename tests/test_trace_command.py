@@ -14,6 +14,7 @@ import pytest
 
 from jobs.build import BuildRequest, build_dataset
 from jobs.cli import main
+from jobs.stream_record import read_stretches, record_stretch
 from schemas.build_config import TokenizerConfig
 from tests.corpus import NoProgress
 from tests.trained import logged, run_training
@@ -63,14 +64,22 @@ def test_losses_are_shown_the_highest_first(run, trained: Path) -> None:
     assert re.search(r"… and \d+ more samples", out)
 
 
-def test_json_says_the_same(run, trained: Path) -> None:
-    options = ["--step", 1, "--rank", 1, "--world-size", 4, "--loss", "--json"]
+def test_json_says_the_same(run, trained: Path, tmp_path: Path) -> None:
+    trained = shutil.copytree(trained, tmp_path / "run")
+    (stretch,) = read_stretches(trained)
+    record_stretch(trained, dataclasses.replace(stretch, world_size=4))
+    whole = json.loads(run("trace", trained, "--step", 1, "--json")[1])
+    assert (whole["rank"], whole["world_size"], whole["stop_row"]) == (None, 4, 8)
+    options = ["--step", 1, "--rank", 1, "--loss", "--json"]
     status, out, _ = run("trace", trained, *options)
     content = json.loads(out)
     assert (status, content["first_row"], content["stop_row"]) == (0, 2, 4)
+    assert (content["rank"], content["world_size"]) == (1, 4)
+    assert run("trace", trained, *options, "--world-size", 4)[:2] == (0, out)
     assert content["metrics"]["loss"] == logged(trained)[0]["loss"]
     assert content["num_samples"] == len(content["samples"])
     _, text, _ = run("trace", trained, *options[:-1], "--full")
+    assert f"step 1 of {trained}, rank 1 of 4: loss" in text
     for sample in content["samples"]:
         assert f"row {sample['stream_row']}, sample {sample['sample']}: " in text
         assert f"loss {sample['loss']:.4f} over {sample['num_labels']} label" in text
@@ -84,6 +93,7 @@ def test_json_says_the_same(run, trained: Path) -> None:
         (("{run}", "--step", "0"), "Invalid value for '--step'"),
         (("{run}",), "Missing option '--step'"),
         (("{run}", "--step", "1", "--rank", "1"), "rank 1 of 1: expected --rank in 0..0"),
+        (("{run}", "--step", "1", "--world-size", "8"), "step 1 was taken by 1 rank, not by 8: le"),
         (("{tmp}/none", "--step", "1"), "none: no such folder; expected a run made by"),
         (("{run}", "--step", "1", "--data", "{tmp}/none"), "none: no such folder; expected a data"),
     ],

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs.stream_record import stretch_of
+from jobs.stream_record import Stretch, places_of, record_stretch, stretch_of
 from jobs.traced_data import find_datasets
 from pipeline.dataset import open_dataset
 from schemas.build_config import BuildConfig, ObjectiveConfig, TokenizerConfig
-from schemas.errors import DatasetError, UserError
+from schemas.errors import CorruptDataError, DatasetError, UserError
 from tests.corpus import small_config
+from tests.datasets import flip, write_dataset
+from tests.grown_datasets import write_versions
 from tests.traced_runs import STEPS, build_documents, rows_of, traced
 from tests.trained import run_training
 
@@ -77,4 +79,79 @@ def test_steps_before_a_data_set_grew_are_still_traced(
     assert {digest for rows in before for digest, _ in rows} != {grown}
     after = [rows_of(traced(run, step)) for step in STEPS]
     assert after == [[(grown, row) for _, row in rows] for rows in before]
-    assert find_datasets(run, stretch_of(run, 3), ()) == [str(data)]
+    assert [one.name for one in find_datasets(run, stretch_of(run, 3), ())] == [str(data)]
+
+
+def read(run: Path, step: int, *places: Path | tuple[str, str]) -> None:
+    """Record that the steps behind `step` read these data sets, or digest and place."""
+    pairs = [
+        place if isinstance(place, tuple) else next(iter(places_of([open_dataset(place)]).items()))
+        for place in places
+    ]
+    segment = {"first_row": 0, "datasets": {digest: 1.0 for digest, _ in pairs}}
+    run.mkdir(exist_ok=True)
+    record_stretch(run, Stretch(step, 8 * step, 8, [segment], dict(pairs), 1))
+
+
+def found(run: Path, step: int, *given: Path) -> list[Path]:
+    return [Path(one.name) for one in find_datasets(run, stretch_of(run, step), given)]
+
+
+def test_what_is_wrong_in_the_place_of_another_is_a_reason_among_others(tmp_path: Path) -> None:
+    run, first, damaged = tmp_path / "run", write_dataset(tmp_path / "a"), tmp_path / "b"
+    read(run, 0, first)
+    read(run, 4, ("b" * 64, "s3://bucket/b"))
+    read(run, 8, write_dataset(damaged, seed=3))
+    flip(damaged / "manifest.json", 40)
+    assert found(run, 1) == [first]
+    moved = first.rename(tmp_path / "moved")
+    expected = r"is not where it was \(.*/a: no such folder.*/b/manifest.json: damaged.*--data"
+    with pytest.raises(DatasetError, match=expected) as caught:
+        found(run, 1)
+    assert not isinstance(caught.value, CorruptDataError)
+    assert "s3://bucket/b: a data set behind a URL" in str(caught.value)
+    assert found(run, 1, moved) == [moved]
+
+
+@pytest.mark.fault
+def test_damage_of_the_data_set_itself_is_called_damage(tmp_path: Path) -> None:
+    run, copy = tmp_path / "run", tmp_path / "copy"
+    read(run, 0, write_dataset(tmp_path / "a"))
+    shutil.copytree(tmp_path / "a", copy)
+    flip(tmp_path / "a" / "manifest.json", 40)
+    with pytest.raises(CorruptDataError, match=r"a/manifest\.json: damaged"):
+        found(run, 1)
+    assert found(run, 1, copy) == [copy]
+
+
+def test_a_place_that_needs_a_cache_is_asked_for_one(tmp_path: Path) -> None:
+    read(tmp_path, 0, ("b" * 64, "s3://bucket/b"))
+    with pytest.raises(UserError, match=r"s3://bucket/b: .* read through a local cache; give a f"):
+        found(tmp_path, 1)
+
+
+def test_a_copy_without_its_earlier_manifests_is_still_itself(tmp_path: Path) -> None:
+    run, other = tmp_path / "run", write_dataset(tmp_path / "other", seed=9)
+    old, grown = write_versions(tmp_path / "versions", 3, 5)
+    read(run, 0, other)
+    read(run, 4, old)
+    read(run, 8, other, grown)
+    copy = shutil.copytree(grown, tmp_path / "copy")
+    shutil.rmtree(copy / "manifests")
+    grown.rename(tmp_path / "gone")
+    digests = [open_dataset(place).digest for place in (other, copy)]
+    assert list(stretch_of(run, 9).segments[-1]["datasets"]) == digests
+    assert found(run, 9, copy) == [other, copy]
+    assert found(run, 1, copy) == [other]
+    assert found(run, 5, copy) == [old]
+    old.rename(tmp_path / "old")
+    with pytest.raises(DatasetError, match=r"copy/manifests/.*: cannot be read .* copy its folder"):
+        found(run, 5, copy)
+    assert found(run, 5, tmp_path / "gone") == [tmp_path / "gone"]
+
+
+def test_a_data_set_is_preferred_to_one_that_has_grown_from_it(tmp_path: Path) -> None:
+    old, grown = write_versions(tmp_path / "versions", 3, 5)
+    read(tmp_path / "run", 0, old)
+    assert found(tmp_path / "run", 1, grown, old) == [old]
+    assert found(tmp_path / "run", 1, grown) == [grown]

@@ -14,11 +14,19 @@ import pytest
 from jobs.metrics import METRICS_NAME
 from jobs.run_checkpoints import last_checkpoint
 from jobs.stream_record import read_stretches
-from jobs.train import TrainRequest, open_stream
-from schemas.config import Config
-from schemas.errors import BlankstreamError, ConfigError, DatasetError, RunError
+from jobs.train import TrainRequest, open_stream, train
+from schemas.config import Config, to_mapping, to_toml
+from schemas.errors import (
+    BlankstreamError,
+    ConfigError,
+    CorruptDataError,
+    DatasetError,
+    RunError,
+    UserError,
+)
+from schemas.storage import TEMPORARY_MARK
 from tests.corpus import file_hashes
-from tests.datasets import reseal
+from tests.datasets import flip, reseal
 from tests.trained import TINY_MODEL, Watcher, checkpoint_names, logged, run_training, train_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -120,6 +128,50 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, built: Path, straight:
     assert saved(run) == saved(straight)
 
 
+SIGNALLED = """
+import os, sys
+from jobs import run_checkpoints, train_progress
+from jobs.cli import main
+number, moment = int(sys.argv.pop(1)), sys.argv.pop(1)
+def behind(owner, name, is_moment):
+    real = getattr(owner, name)
+    def call(*arguments):
+        real(*arguments)
+        if is_moment(*arguments):
+            os.kill(os.getpid(), number)
+    setattr(owner, name, call)
+if moment == "step":
+    behind(train_progress.TrainProgress, "step_done", lambda _, metrics: metrics.step == 5)
+else:
+    behind(run_checkpoints, "save_tensors", lambda _, path: "step-0000006" in str(path))
+main()
+"""
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("moment", ["step", "checkpoint"])
+def test_a_run_that_a_signal_ended_goes_on_bit_for_bit(
+    tmp_path: Path, built: Path, straight: Path, number: signal.Signals, moment: str
+) -> None:
+    preset, run, temporary = (tmp_path / name for name in ("preset.toml", "run", "temporary"))
+    preset.write_text(to_toml(to_mapping(Config(model=TINY_MODEL, train=train_config()))))
+    temporary.mkdir()
+    arguments = ["train", "--preset", preset, "--data", built, "--output", run, "--resume", "auto"]
+    command = [sys.executable, "-c", SIGNALLED, str(int(number)), moment, *map(str, arguments)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + number, done.stderr
+    assert f"Interrupted ({number.name}); what was finished stays" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert checkpoint_names(run) == ["step-0000003"]
+    assert [path for path in run.rglob("*") if TEMPORARY_MARK in path.name] == []
+    assert list(temporary.iterdir()) == []
+    assert run_training(run, built, resume=True).first_step == 3
+    assert logged(run) == logged(straight)
+    assert saved(run) == saved(straight)
+
+
 def test_a_finished_run_returns_at_once(tmp_path: Path, built: Path, straight: Path) -> None:
     run = shutil.copytree(straight, tmp_path / "run")
     before = file_hashes(run)
@@ -140,11 +192,46 @@ def test_a_run_is_not_overwritten(built: Path, straight: Path) -> None:
 def test_a_run_goes_on_only_with_its_data(tmp_path: Path, built: Path) -> None:
     with pytest.raises(Killed):
         run_training(tmp_path / "run", built, watcher=interrupt_at(4))
-    other = shutil.copytree(built, tmp_path / "other")
-    reseal(other / "manifest.json", plan_digest="another")
+    other = with_another_digest(built, tmp_path / "other")
     with pytest.raises(DatasetError, match=r"another mixture: data set \w+ is not given; data set"):
         run_training(tmp_path / "run", other, resume=True)
     assert len(logged(tmp_path / "run")) == 4
+
+
+def with_another_digest(dataset: Path, copy: Path) -> Path:
+    shutil.copytree(dataset, copy)
+    reseal(copy / "manifest.json", plan_digest="another")
+    return copy
+
+
+def test_what_the_stream_refuses_is_refused_before_anything_is_written(
+    tmp_path: Path, built: Path
+) -> None:
+    other = with_another_digest(built, tmp_path / "other")
+    config = Config(model=TINY_MODEL, train=train_config())
+    request = TrainRequest(config, {built: 1.0, other: 1e-12}, tmp_path / "run")
+    with pytest.raises(UserError, match="it would never be chosen; leave it out or raise it"):
+        train(request, Watcher())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.fault
+def test_a_run_that_cannot_go_on_is_left_as_it_was(tmp_path: Path, built: Path) -> None:
+    run, other = tmp_path / "run", with_another_digest(built, tmp_path / "other")
+    with pytest.raises(Killed):
+        run_training(run, built, watcher=interrupt_at(4))
+    (run / "checkpoints" / f"step-0000006{TEMPORARY_MARK}1").mkdir()
+    before = file_hashes(run), checkpoint_names(run)
+    with pytest.raises(DatasetError, match="another mixture"):
+        run_training(run, other, resume=True)
+    assert (file_hashes(run), checkpoint_names(run)) == before
+    flip(run / "checkpoints" / "step-0000003" / "model.safetensors", 400)
+    before = file_hashes(run), checkpoint_names(run)
+    config = Config(model=TINY_MODEL, train=train_config(seed=7))
+    request = TrainRequest(config, {other: 1.0}, run, resume=True, change_data=True)
+    with pytest.raises(CorruptDataError, match=r"model\.safetensors: damaged"):
+        train(request, Watcher())
+    assert (file_hashes(run), checkpoint_names(run)) == before
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_checkpoint(tmp_path: Path, built: Path) -> None:
@@ -193,8 +280,8 @@ def test_rows_come_in_the_order_that_the_configuration_asks_for(
 
 def test_ranks_share_a_batch(built: Path) -> None:
     request = TrainRequest(Config(train=train_config()), {built: 1.0}, Path("run"))
-    streams = [open_stream(request, None, rank, 2) for rank in (0, 1)]
-    whole = open_stream(request, None)
+    streams = [open_stream(request, request.datasets, None, rank, 2) for rank in (0, 1)]
+    whole = open_stream(request, request.datasets, None)
     shares = [next(stream).rows.tolist() for stream in streams]
     assert shares[0] + shares[1] == next(whole).rows.tolist()
     for stream in (*streams, whole):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.shard_formats.verified_file import VerifiedFile
-from schemas.errors import BlankstreamError, CorruptDataError
+from schemas.errors import BlankstreamError, CorruptDataError, DatasetError
 from schemas.manifest import FileHashes
 from tests.datasets import overwrite
 
@@ -80,7 +80,7 @@ def test_another_size_is_an_error_naming_both(tmp_path_factory, size):
 )
 def test_offsets_that_do_not_cover_the_file_are_refused(written, changes):
     path, hashes = written
-    with pytest.raises(CorruptDataError, match=r"do not cover \d+ bytes; build it again"):
+    with pytest.raises(DatasetError, match=r"do not cover \d+ bytes; build it again"):
         VerifiedFile(path, replace(hashes, **changes), REMEDY)
 
 
@@ -91,13 +91,14 @@ def test_a_missing_file_is_an_error_naming_it(written):
         VerifiedFile(path, hashes, REMEDY)
 
 
-def test_too_many_open_files_do_not_blame_the_file(written, monkeypatch):
+@pytest.mark.parametrize("call", ["open", "dup"])
+def test_too_many_open_files_do_not_blame_the_file(written, monkeypatch, call):
     def refuse(*_):
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, call, refuse)
     with pytest.raises(BlankstreamError, match="the file is not to blame: raise the limit"):
-        VerifiedFile(*written, REMEDY)
+        VerifiedFile(*written, REMEDY, may_vanish=True)
 
 
 def test_recheck_holds_while_nothing_changes(written):
@@ -155,6 +156,64 @@ def test_a_changed_file_is_verified_again_after_closing(written):
     overwrite(path, 39, b"\xff")
     with pytest.raises(CorruptDataError, match="record batch 0"):
         file.region(0)
+
+
+def test_a_file_that_may_vanish_is_good_without_its_name_until_it_changes(written):
+    path, hashes = written
+    file = VerifiedFile(path, hashes, REMEDY, may_vanish=True)
+    path.rename(path.with_name("aside"))
+    assert file.recheck()
+    assert file.region(0).to_pybytes() == CONTENT[4:40]
+    overwrite(path.with_name("aside"), 39, b"\xff")
+    assert not file.holds()
+    with pytest.raises(CorruptDataError, match=r"cannot be opened \(No such file"):
+        file.region(1)
+
+
+@pytest.mark.parametrize("size", [0, 39, 59, 61])
+def test_a_nameless_file_of_another_size_is_not_read(written, size):
+    path, hashes = written
+    file = VerifiedFile(path, hashes, REMEDY, may_vanish=True)
+    os.truncate(path, size)
+    os.utime(path, ns=(0, file._identity[3]))
+    path.unlink()
+    assert not file.holds()
+    with pytest.raises(CorruptDataError, match="cannot be opened"):
+        file.region(1)
+
+
+def test_a_file_that_may_not_vanish_is_damaged_without_its_name(written):
+    file = VerifiedFile(*written, REMEDY)
+    written[0].unlink()
+    assert not file.holds()
+
+
+def test_a_descriptor_is_kept_of_files_that_may_vanish_alone_and_no_longer_than_they_are_open(
+    written,
+):
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    before = descriptors()
+    files = [VerifiedFile(*written, REMEDY, may_vanish) for may_vanish in (False, True, True)]
+    assert descriptors() == before + 2
+    files[1].close()
+    assert descriptors() == before + 1
+    assert files[1].recheck()
+    assert descriptors() == before + 2
+    del files[2]
+    files[1].close()
+    assert descriptors() == before
+
+
+def test_what_does_not_fit_is_no_damage_unless_the_file_has_changed(written):
+    path, hashes = written
+    file = VerifiedFile(path, hashes, REMEDY)
+    assert isinstance(file.unfit("odd"), DatasetError)
+    overwrite(path, 39, b"\xff")
+    error = file.unfit("odd")
+    assert isinstance(error, CorruptDataError)
+    assert str(error) == f"{path}: changed while it was read (odd); {REMEDY}"
 
 
 def test_bytes_outlive_the_closed_file(written):

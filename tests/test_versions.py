@@ -1,6 +1,7 @@
 """Versions of a data set: found by digest, and checked to be the beginning of what is there."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from pydoc_data import topics
@@ -11,18 +12,22 @@ import pytest
 from jobs.build import BuildRequest, build_dataset
 from pipeline.dataset import open_dataset
 from pipeline.stream import RowStream
-from pipeline.versions import Versions, check_different
+from pipeline.versions import Lineage, Versions, check_different
 from schemas.errors import DatasetError
 from schemas.manifest import TableBlock
 from schemas.names import manifest_name
 from tests.corpus import NoProgress
-from tests.datasets import reseal
+from tests.datasets import TABLE, reseal
 from tests.grown_datasets import write_versions
 
 
 def versions_of(folder, split="train"):
     dataset = open_dataset(folder)
     return Versions(dataset, split, dataset.reader(split).rows_of)
+
+
+def lineage_of(folder, split="train"):
+    return Lineage(open_dataset(folder), split)
 
 
 @pytest.fixture
@@ -35,7 +40,7 @@ def test_every_version_is_found_by_its_digest(folders):
     for folder, shards in zip(folders, (2, 3, 7), strict=True):
         found = last.find(open_dataset(folder).digest)
         assert found is not None
-        assert found.num_rows == 5 * shards
+        assert found.table.num_rows == 5 * shards
         assert found.table.rows(0).tolist() == [5] * shards
     assert last.find("another") is None
     assert last.current.digest == open_dataset(folders[-1]).digest
@@ -94,11 +99,48 @@ def test_a_version_without_rows_of_the_split_is_none_of_it(folders):
 
 
 def test_a_data_set_and_what_it_has_grown_to_are_not_mixed(folders, tmp_path):
-    check_different(
-        [versions_of(folders[2]), versions_of(write_versions(tmp_path / "b", 2, seed=5)[0])]
-    )
+    other = write_versions(tmp_path / "b", 2, seed=5)[0]
+    check_different([lineage_of(folders[2]), lineage_of(other)])
     with pytest.raises(DatasetError, match=r"2 has grown from .*0: mixed, rows would come twice"):
         RowStream({folders[0]: 1, folders[2]: 1})
+
+
+def grown_apart(tmp_path):
+    """Two data sets that were grown from one, each by shards of its own."""
+    folders = []
+    for name, sizes, row_seed in (("left", (2, 4), 0), ("right", (2, 5), 0)):
+        folders.append(write_versions(tmp_path / name, *sizes, seed=row_seed)[-1])
+    return folders
+
+
+def test_two_data_sets_that_have_grown_from_one_are_not_mixed(tmp_path):
+    left, right = grown_apart(tmp_path)
+    ancestor = open_dataset(tmp_path / "left" / "0").digest
+    assert ancestor == open_dataset(tmp_path / "right" / "0").digest
+    assert open_dataset(left).digest != open_dataset(right).digest
+    message = f"have both grown from {ancestor[:12]}: mixed, rows would come twice; give one of"
+    with pytest.raises(DatasetError, match=message):
+        RowStream({left: 1, right: 1})
+
+
+def test_what_a_data_set_was_is_known_without_its_rows(folders, tmp_path):
+    shutil.rmtree(folders[-1] / "shards")
+    (folders[-1] / TABLE).unlink()
+    lineage = lineage_of(folders[-1])
+    assert lineage.was(lineage.dataset.digest)
+    assert all(lineage.was(open_dataset(folder).digest) for folder in folders)
+    assert not lineage.was(open_dataset(write_versions(tmp_path / "b", 2, seed=5)[0]).digest)
+    assert not lineage_of(folders[-1], "heldout").was(open_dataset(folders[0]).digest)
+
+
+def test_a_version_that_was_formatted_anew_is_refused(folders):
+    """Its digest is another one: a state or a data set of that version would be taken for new."""
+    place = folders[-1] / manifest_name(0)
+    place.write_text(json.dumps(json.loads(place.read_text(encoding="utf-8"))), encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"manifests/0000\.json: .*formatted otherwise.*repair"):
+        versions_of(folders[-1]).find("another")
+    with pytest.raises(DatasetError, match=r"manifests/0000\.json: .*formatted otherwise"):
+        RowStream({folders[0]: 1, folders[-1]: 1})
 
 
 def test_a_build_that_grows_keeps_the_rows_of_the_version_before(tmp_path, corpus, config):
@@ -117,6 +159,6 @@ def test_a_build_that_grows_keeps_the_rows_of_the_version_before(tmp_path, corpu
     grown = versions_of(Path(tmp_path / "d"))
     found = grown.find(old.digest)
     assert found is not None
-    assert 0 < found.num_rows == old.num_rows("train") < grown.current.num_rows
-    rows = grown.dataset.reader("train").gather(before.row_numbers)
+    assert 0 < found.table.num_rows == old.num_rows("train") < grown.current.table.num_rows
+    rows = grown.lineage.dataset.reader("train").gather(before.row_numbers)
     assert np.array_equal(rows, before.rows)

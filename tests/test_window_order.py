@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.table import BLOCK_SHARDS
 from pipeline.window_order import GROUP_BLOCKS, EpochKey, TableRows, WindowOrder
 from schemas.errors import DatasetError
+from schemas.train_config import MAX_WINDOW_SHARDS
 from tests.sources import table_of
 
 TABLES = st.lists(
@@ -132,3 +134,7 @@ def test_a_table_of_other_rows_is_refused(rows):
     table = TableRows(table_of([[5, 5]]).blocks, lambda _: np.array(rows))
     with pytest.raises(DatasetError, match=r"block 0 .* of train: .* expected 2 of 10, since data"):
         WindowOrder(table, 2, EpochKey(1, 0, ""))(np.arange(1))
+
+
+def test_the_largest_window_is_a_whole_group():
+    assert MAX_WINDOW_SHARDS == GROUP_BLOCKS * BLOCK_SHARDS

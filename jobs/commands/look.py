@@ -1,13 +1,13 @@
 """Commands that show: inspect, demo."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from jobs.console import OUT, say
-from jobs.options import find_preset, local_executor_options
+from jobs.options import cached, data_place, find_preset, local_executor_options, open_cache
 from schemas.config import load_config
-from schemas.errors import UserError
 
 
 @click.command()
@@ -16,34 +16,22 @@ from schemas.errors import UserError
 @click.option("--split", type=click.Choice(("train", "heldout")), default="train")
 @click.option("--html", type=Path, metavar="FILE", help="Write a page for the browser instead.")
 @click.option("--tokens", is_flag=True, help="Shorten nothing: every token of long samples.")
-def inspect(dataset: str, row: int, split: str, html: Path | None, tokens: bool) -> None:
+@cached
+def inspect(dataset: str, row: int, split: str, html: Path | None, **options: Any) -> None:
     """Show a row: text with its blanks, both parts, labels, positions and the attention mask."""
     from jobs.inspect import check_page_place, read_row, write_page
     from jobs.inspect_terminal import render_row
     from jobs.pages.inspect_page import render_page
+    from pipeline.dataset import open_dataset
 
-    folder = _folder_of(dataset)
+    cache = open_cache(options["cache"], options["cache_bytes"])
+    opened = open_dataset(data_place(dataset), cache)
     if html is None:
-        OUT.print(render_row(read_row(folder, split, row), tokens), soft_wrap=False)
+        OUT.print(render_row(read_row(opened, split, row), options["tokens"]), soft_wrap=False)
         return
-    check_page_place(html, folder)
-    write_page(html, render_page(read_row(folder, split, row)))
+    check_page_place(html, opened)
+    write_page(html, render_page(read_row(opened, split, row)))
     say(f"{html}: {split} row {row}; open it in a browser")
-
-
-def _folder_of(dataset: str) -> Path:
-    from pipeline.readers.remote import is_url
-    from pipeline.stores.choice import open_store
-    from pipeline.stores.local import LocalStore
-
-    if not is_url(dataset):
-        return Path(dataset)
-    store = open_store(dataset)
-    if not isinstance(store, LocalStore):
-        raise UserError(
-            f"{dataset}: inspect reads a data set on a disk; copy it there, or mount the bucket"
-        )
-    return store.folder
 
 
 @click.command()

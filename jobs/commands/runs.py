@@ -24,7 +24,7 @@ from schemas.errors import ConfigError
 @click.option(
     "--change-data",
     is_flag=True,
-    help="With --resume auto: other data sets, weights, train.seed or train.batch_rows from there.",
+    help="With --resume auto: other data sets, weights, seed, batch size or order from there.",
 )
 @cached
 def train(
@@ -75,8 +75,8 @@ def parse_weight(text: str) -> tuple[Path | str, float]:
 @click.command()
 @click.argument("run", type=Path)
 @click.option("--step", type=click.IntRange(1), required=True, help="Number of the step, from 1.")
-@click.option("--rank", type=int, default=0, show_default=True)
-@click.option("--world-size", type=int, default=1, show_default=True)
+@click.option("--rank", type=int, help="The part of this rank alone.  [default: all of them]")
+@click.option("--world-size", type=int, help="Refuse a step that another number of ranks took.")
 @click.option("--data", multiple=True, metavar="DATASET", help="A data set that was moved.")
 @click.option("--loss", is_flag=True, help="With recorded losses, the highest first.")
 @click.option("--samples", type=click.IntRange(1), help="Show so many at most.  [default: all]")

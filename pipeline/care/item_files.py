@@ -61,12 +61,8 @@ def _check_metadata(path: Path, row_format: RowFormat) -> None:
 
 def read_documents(path: Path, stored: StoredFile) -> pa.Table:
     """The documents of an item."""
-    with closing(VerifiedArrowFile(path, stored.hashes, REBUILD_REMEDY)) as file:
+    with closing(VerifiedArrowFile(path, stored.hashes, REBUILD_REMEDY, DOCUMENTS_SCHEMA)) as file:
         batches = [file.batch(number) for number in range(file.num_batches)]
-        names = DOCUMENTS_SCHEMA.names
-        for batch in batches:
-            if not batch.schema.equals(DOCUMENTS_SCHEMA):
-                raise corrupt(path, f"expected columns {names}, found {batch.schema.names}")
         return pa.Table.from_batches(batches, DOCUMENTS_SCHEMA)
 
 

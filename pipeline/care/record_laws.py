@@ -12,6 +12,7 @@ from schemas.errors import DatasetError
 from schemas.manifest import SPLITS, ShardEntry
 from schemas.plan import WorkItem
 from schemas.record import ItemRecord, ShardFile
+from schemas.written import as_written
 
 _SHARD_KEYS = ("path", "split", "rows", "rows_xxh3", "hashes")
 _REMEDY = "run `blankstream repair` on the data set"
@@ -22,15 +23,13 @@ def read_item_record(content: bytes, item: WorkItem, name: str) -> ItemRecord:
 
     `DatasetError` beginning with `name` unless it is that, byte for byte as it was written.
     """
-    record = ItemRecord.from_json(content.decode("utf-8", "replace"), name)
+    record = as_written(content, name, ItemRecord.from_json, _REMEDY)
     expected = (item.id, item.slice.number, item.pass_number)
     found = (record.item, record.slice, record.pass_number)
     if found != expected:
         raise DatasetError(
             f"{name}: expected item, slice, pass {expected}, found {found}; {_REMEDY}"
         )
-    if record.to_json().encode() != content:
-        raise DatasetError(f"{name}: expected sealed JSON, found it formatted otherwise; {_REMEDY}")
     return record
 
 

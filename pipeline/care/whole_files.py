@@ -21,7 +21,7 @@ from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY, decode_entries
 from pipeline.tools import open_tools
 from schemas.errors import UserError
-from schemas.manifest import SPLITS, Manifest, ShardEntry, StoredFile, TableBlock
+from schemas.manifest import SPLITS, TABLE_SCHEMA, Manifest, ShardEntry, StoredFile, TableBlock
 from schemas.names import SPLITTER_NAME, TAR_INDEX_NAME, TOKENIZER_FOLDER
 from schemas.plan import PLAN_REMEDY, WorkItem
 
@@ -115,7 +115,8 @@ def check_table(damage: DamageList, manifest: Manifest) -> bool:
 def _blocks(
     path: Path, manifest: Manifest, split: str
 ) -> Iterator[tuple[TableBlock, list[ShardEntry]]]:
-    with closing(VerifiedArrowFile(path, manifest.table.hashes, REBUILD_REMEDY)) as file:
+    hashes = manifest.table.hashes
+    with closing(VerifiedArrowFile(path, hashes, REBUILD_REMEDY, TABLE_SCHEMA)) as file:
         if file.num_batches != len(manifest.table_blocks):
             number = len(manifest.table_blocks)
             raise corrupt(path, f"expected {number} blocks, found {file.num_batches}")

@@ -6,10 +6,11 @@ Stands beside `path` of a place: what is not there in time is fetched by whoever
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
 
 from pipeline.shard_cache.room import NoRoomError
+from pipeline.stores.stopping import Stop
 from schemas.errors import BlankstreamError
 from schemas.manifest import StoredFile
 
@@ -18,22 +19,23 @@ _PAUSE_SECONDS = 0.5
 """How long fetching rests when the cache has no room."""
 _JOIN_SECONDS = 5.0
 
-Fetch = Callable[[StoredFile, threading.Event], object]
+Fetch = Callable[[StoredFile, Stop], object]
 
 
 class Ahead:
     """Threads that call `fetch(stored, stop)` for the files that were last wanted.
 
     Its errors are dropped, since whoever asks for the file meets them. The threads are daemons:
-    they end with `close` or, in the middle of a request to a server, soon after it.
+    they end with `close`, or soon after it where `stop` cannot end what they are at.
     """
 
     def __init__(self, fetch: Fetch) -> None:
         self._fetch, self._process = fetch, os.getpid()
-        self._waiting: deque[StoredFile] = deque()
+        self._waiting: list[tuple[int, StoredFile]] = []
+        """A heap: the position of each file in what is wanted, and the file."""
         self._wants, self._rests_until = 0, 0.0
         self._changed = threading.Condition()
-        self._stop = threading.Event()
+        self._stop = Stop()
         self._threads: list[threading.Thread] = []
 
     @property
@@ -44,7 +46,7 @@ class Ahead:
     def want(self, files: Sequence[StoredFile]) -> None:
         """Fetch these, the soonest first, and nothing else that has not begun."""
         with self._changed:
-            self._waiting = deque(files)
+            self._waiting = list(enumerate(files))
             self._wants, self._rests_until = self._wants + 1, 0.0
             while len(self._threads) < min(NUM_THREADS, len(files)):
                 name = f"blankstream-ahead-{len(self._threads)}"
@@ -70,27 +72,28 @@ class Ahead:
 
     def _run(self) -> None:
         while (taken := self._next()) is not None:
-            wants, stored = taken
+            wants, position, stored = taken
             try:
                 self._fetch(stored, self._stop)
             except NoRoomError:
-                self._rest(wants, stored)
+                self._rest(wants, position, stored)
             except (BlankstreamError, OSError):
                 continue
 
-    def _next(self) -> tuple[int, StoredFile] | None:
-        """The soonest file that is still to be fetched, once there is one; None at the end."""
+    def _next(self) -> tuple[int, int, StoredFile] | None:
+        """The soonest file that is still to be fetched, once there is one, behind the number of the
+        list that wants it and its position there; None at the end."""
         with self._changed:
-            while not self._stop.is_set():
+            while not self._stop.is_set:
                 seconds = self._rests_until - time.monotonic()
                 if self._waiting and seconds <= 0:
-                    return self._wants, self._waiting.popleft()
+                    return self._wants, *heappop(self._waiting)
                 self._changed.wait(seconds if self._waiting else None)
         return None
 
-    def _rest(self, wants: int, stored: StoredFile) -> None:
+    def _rest(self, wants: int, position: int, stored: StoredFile) -> None:
         """Try a file again later: what comes behind it must not take the room that it needs."""
         with self._changed:
             if wants == self._wants:
-                self._waiting.appendleft(stored)
+                heappush(self._waiting, (position, stored))
                 self._rests_until = time.monotonic() + _PAUSE_SECONDS

@@ -1,6 +1,18 @@
 """Which files of a full cache go: those not needed again soon, and nobody's that are in use.
 
-Stands between the uses of files and the room that is made for others (`folder.py`).
+Stands between the uses of files and the room that is made for others (`room.py`).
+
+Room for a file is taken from others, column by column, as far as its urgency goes:
+
+| for a file | set aside | not expected here | expected here      | just used here | elsewhere |
+|------------|-----------|-------------------|--------------------|----------------|-----------|
+| AHEAD      | go        | go, oldest first  | stay               | stay           | stay      |
+| NEEDED     | go        | go, oldest first  | go, the last first | go             | stay      |
+| WAITED     | go        | go, oldest first  | go, the last first | go             | go        |
+
+Here is this process, elsewhere every other one. Just used means `spared_seconds` ago at most: those
+files stay where the last two columns say so, whatever the two before say, and are like all others
+where they go. What is being fetched, and a file that somebody has locked, stays in each case.
 """
 
 import time
@@ -21,7 +33,8 @@ class CacheRules:
     leaves what this process itself asked for within them. A file that is needed at once waits for
     room, up to `patience_seconds`, then takes that of any file. So a file that was fetched stays
     long enough to be opened, and each is fetched at most once in `spared_seconds` by each process.
-    While others are still fetching, it waits for them up to `longest_seconds`.
+    While others are still fetching, it waits for them up to `longest_seconds`; so does whoever
+    finds a lock held, from the last time that its holder was seen to do something.
     """
 
     spared_seconds: float = 2.0
@@ -31,14 +44,14 @@ class CacheRules:
 
 
 class Urgency(IntEnum):
-    """What a file that needs room may take it from."""
+    """What a file that needs room may take it from: a line of the table above."""
 
     AHEAD = 0
-    """From what is not expected here, and nobody used just now."""
+    """Fetched before it is needed."""
     NEEDED = 1
-    """Also from what is expected here, the last first, and from what this process used."""
+    """Somebody here waits for it."""
     WAITED = 2
-    """From everything."""
+    """Somebody here has waited for `patience_seconds`."""
 
 
 def victims(contents: Contents, uses: Uses, rules: CacheRules, urgency: Urgency) -> Iterator[Found]:

@@ -4,7 +4,6 @@ Stands between a store and the cache, below the place that readers ask (`place.p
 """
 
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +14,10 @@ from pipeline.shard_cache.quarantine import quarantine
 from pipeline.shard_cache.regions import damage_of
 from pipeline.shard_cache.room import make_draft
 from pipeline.stores.retries import Retries
+from pipeline.stores.stopping import Stop
 from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY
-from schemas.errors import BlankstreamError, CorruptDataError
+from schemas.errors import CorruptDataError
 from schemas.manifest import FileHashes, StoredFile
 
 TRIES = Retries(tries=4, first_wait_seconds=0.5)
@@ -25,10 +25,6 @@ TRIES = Retries(tries=4, first_wait_seconds=0.5)
 request again by itself."""
 
 _PIECE_BYTES = 2**20
-
-
-class StoppedError(BlankstreamError):
-    """A download was given up because nobody wants it any more."""
 
 
 class Fetcher:
@@ -44,43 +40,42 @@ class Fetcher:
         self.cache.uses.touch(hashes.sha256)
         return self.cache.path(hashes.sha256)
 
-    def fetch(self, stored: StoredFile, urgency: Urgency, stop: threading.Event) -> Path | None:
+    def fetch(self, stored: StoredFile, urgency: Urgency, stop: Stop) -> Path | None:
         """The file, from the cache or downloaded, never damaged on the way.
 
         What is needed waits for whoever is downloading it; fetching ahead gets None instead, and
         `NoRoomError` where there is no room. Raises `CorruptDataError` for what is missing or
-        arrives damaged each time, and what the store, the disk and `make_draft` raise.
+        arrives damaged each time, `StoppedError` once `stop` is set and there is something to wait
+        for, and what the store, the disk, the locks and `make_draft` raise.
         """
         hashes = stored.hashes
-        with self.cache.locked(hashes.sha256, urgency is not Urgency.AHEAD) as is_locked:
+        with self.cache.locked(hashes.sha256, urgency is not Urgency.AHEAD, stop) as is_locked:
             if not is_locked:
                 return None
             if found := self.cached(hashes):
                 return found
             size = self.cache.size(hashes.sha256)
             if size is not None:
-                self._set_aside(stored, f"{size} bytes long, expected {hashes.bytes}")
-            with make_draft(self.cache, hashes, urgency) as draft:
+                self._set_aside(stored, f"{size} bytes long, expected {hashes.bytes}", stop)
+            with make_draft(self.cache, hashes, urgency, stop) as draft:
                 self._download(stored, draft, stop)
                 self.cache.uses.touch(hashes.sha256)
                 return draft.commit()
 
-    def _download(self, stored: StoredFile, draft: Draft, stop: threading.Event) -> None:
-        tried = 0
+    def _download(self, stored: StoredFile, draft: Draft, stop: Stop) -> None:
+        tried, where = 0, self.store.where(stored.path)
         while damage := self._damage_of_download(stored, draft, stop):
             tried += 1
             if tried >= self.tries.tries:
                 raise CorruptDataError(
-                    f"{self.store.where(stored.path)}: {damage} (in each of {tried} downloads); "
-                    f"{REBUILD_REMEDY}"
+                    f"{where}: {damage} (in each of {tried} downloads); {REBUILD_REMEDY}"
                 )
-            stop.wait(self.tries.wait_seconds(tried))
+            stop.pause(self.tries.wait_seconds(tried), where)
 
-    def _damage_of_download(self, stored: StoredFile, draft: Draft, stop: threading.Event) -> str:
+    def _damage_of_download(self, stored: StoredFile, draft: Draft, stop: Stop) -> str:
         def written() -> Iterator[bytes]:
-            for piece in self.store.pieces(stored.path):
-                if stop.is_set():
-                    raise StoppedError(f"{stored.path}: not wanted any more")
+            for piece in self.store.pieces(stored.path, stop):
+                stop.check(self.store.where(stored.path))
                 yield piece
                 # Behind the look at it: what is too long must not outgrow its room.
                 draft.write(piece)
@@ -91,27 +86,28 @@ class Fetcher:
         except FileNotFoundError:
             return f"missing, expected {stored.hashes.bytes} bytes"
 
-    def set_aside(self, stored: StoredFile, why: str) -> bool:
+    def set_aside(self, stored: StoredFile, why: str, stop: Stop) -> bool:
         """Quarantine the cached copy if it is damaged, which is looked at again; False when there
-        is none."""
+        is none. `StoppedError` once `stop` is set."""
         sha256 = stored.hashes.sha256
-        with self.cache.locked(sha256):
+        with self.cache.locked(sha256, stop=stop):
             try:
-                found = damage_of(_pieces(self.cache.path(sha256)), stored.hashes)
+                found = damage_of(_pieces(self.cache.path(sha256), stop), stored.hashes)
             except FileNotFoundError:
                 return False
             if found:
-                self._set_aside(stored, f"{found} (a reader said: {why})")
+                self._set_aside(stored, f"{found} (a reader said: {why})", stop)
         return True
 
-    def _set_aside(self, stored: StoredFile, why: str) -> None:
+    def _set_aside(self, stored: StoredFile, why: str, stop: Stop) -> None:
         note = {"from": self.store.where(stored.path), "bytes": stored.hashes.bytes, "why": why}
-        quarantine(self.cache, stored.hashes.sha256, note)
+        quarantine(self.cache, stored.hashes.sha256, note, stop)
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _pieces(path: Path, stop: Stop) -> Iterator[bytes]:
     with open(path, "rb", buffering=0, opener=_opened) as stream:
         while piece := stream.read(_PIECE_BYTES):
+            stop.check(str(path))
             yield piece
 
 

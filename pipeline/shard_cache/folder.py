@@ -6,8 +6,9 @@ Stands between the files and what makes room among them (`room.py`). Below the f
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from pipeline.shard_cache.contents import (
@@ -23,6 +24,8 @@ from pipeline.shard_cache.eviction import CacheRules
 from pipeline.shard_cache.locks import is_held, locked_file, locked_folder
 from pipeline.shard_cache.marker import check_folder, is_marked
 from pipeline.shard_cache.uses import Uses
+from pipeline.shard_cache.waiting import LockWait
+from pipeline.stores.stopping import NEVER, Stop
 from schemas.errors import StorageError, UserError
 
 CACHE_BYTES = 100 * 10**9
@@ -43,7 +46,7 @@ class CacheFolder:
         self.uses = Uses(self.folder, self.rules.spared_seconds)
         if limit_bytes <= 0:
             raise UserError(f"{folder}: a cache limit of {limit_bytes} bytes, expected more than 0")
-        check_folder(self.folder)
+        check_folder(self.folder, self._wait(self.folder, NEVER))
 
     def path(self, sha256: str) -> Path:
         """Where the file with the content `sha256` is, when it is there."""
@@ -55,20 +58,29 @@ class CacheFolder:
             return os.stat(self.path(sha256), follow_symlinks=False).st_size
         return None
 
-    def locked(self, sha256: str, wait: bool = True) -> AbstractContextManager[bool]:
-        """Be the one who fetches, sets aside or evicts a file; False where another one is."""
-        return locked_file(lock_path(self.folder, sha256), wait)
+    def locked(
+        self, sha256: str, wait: bool = True, stop: Stop = NEVER
+    ) -> AbstractContextManager[bool]:
+        """Be the one who fetches, sets aside or evicts a file; False where another one is.
+
+        With `wait` that one is waited for, however long its download goes on; errors as of
+        `LockWait` with the rules of the cache.
+        """
+        path = lock_path(self.folder, sha256)
+        signs = partial(self._drafts_of, sha256)
+        return locked_file(path, self._wait(path, stop, signs) if wait else None)
 
     @contextmanager
-    def locked_all(self) -> Iterator[Contents]:
+    def locked_all(self, stop: Stop = NEVER) -> Iterator[Contents]:
         """What the cache holds, while nobody else makes or takes room in it.
 
         What dead processes were fetching is deleted. Taken after the lock on a file, never before
-        waiting for one. `StorageError` when the folder is no cache any more.
+        waiting for one. `StorageError` when the folder is no cache any more, or a paused process
+        keeps the lock (`LockWait`).
         """
         with ExitStack() as stack:
             try:
-                stack.enter_context(locked_folder(self.folder))
+                stack.enter_context(locked_folder(self.folder, self._wait(self.folder, stop)))
             except (FileNotFoundError, NotADirectoryError) as error:
                 raise self._gone(error.strerror) from error
             if not is_marked(self.folder):
@@ -92,6 +104,13 @@ class CacheFolder:
                 one.path.unlink(missing_ok=True)
                 lock_path(self.folder, one.sha256).unlink(missing_ok=True)
             return is_locked
+
+    def _drafts_of(self, sha256: str) -> list[Found]:
+        """What a download of the file has written so far."""
+        return [draft for draft in look_at_drafts(self.folder) if draft.sha256 == sha256]
+
+    def _wait(self, path: Path, stop: Stop, signs: Callable[[], object] = lambda: None) -> LockWait:
+        return LockWait(path, self.rules.longest_seconds, stop, signs)
 
     def _gone(self, why: str | None) -> StorageError:
         return StorageError(

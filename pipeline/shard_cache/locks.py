@@ -1,15 +1,19 @@
 """Locks on folders and files that die with their process, between threads too.
 
 Stands below everything that shares a cache. A lock is released before it is closed, so that a child
-forked meanwhile does not go on holding it.
+forked meanwhile does not go on holding it. Nobody blocks in the system: who waits tries again after
+a pause of its own (`waiting.py`), which may raise instead.
 """
 
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+Pause = Callable[[], None]
+"""Called while others hold a lock, before each further attempt."""
 
 
 class ProcessLock:
@@ -27,24 +31,28 @@ class ProcessLock:
 
 
 @contextmanager
-def locked_folder(folder: Path) -> Iterator[None]:
-    """Hold the lock on an existing folder; waits for it."""
+def locked_folder(folder: Path, pause: Pause) -> Iterator[None]:
+    """Hold the lock on an existing folder."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        while not _try(descriptor):
+            pause()
         yield
     finally:
         release(descriptor)
 
 
 @contextmanager
-def locked_file(path: Path, wait: bool = True) -> Iterator[bool]:
+def locked_file(path: Path, pause: Pause | None) -> Iterator[bool]:
     """Hold the lock on the file `path`, which is made for it; False where others hold it.
 
-    With `wait` they are waited for. Whoever holds the lock may delete the file: those who wait
+    With `pause` they are waited for. Whoever holds the lock may delete the file: those who wait
     then lock the next one of its name.
     """
-    descriptor = _locked(path, wait)
+    descriptor = _locked(path)
+    while descriptor is None and pause is not None:
+        pause()
+        descriptor = _locked(path)
     try:
         yield descriptor is not None
     finally:
@@ -52,20 +60,28 @@ def locked_file(path: Path, wait: bool = True) -> Iterator[bool]:
             release(descriptor)
 
 
-def _locked(path: Path, wait: bool) -> int | None:
+def _locked(path: Path) -> int | None:
     while True:
         descriptor = _opened(path)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _try(descriptor):
+                os.close(descriptor)
+                return None
             if _is_same(descriptor, path):
                 return descriptor
-        except BlockingIOError:
-            os.close(descriptor)
-            return None
         except BaseException:
             os.close(descriptor)
             raise
         release(descriptor)
+
+
+def _try(descriptor: int) -> bool:
+    """Lock an open file unless others hold it; whether that was done."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _opened(path: Path) -> int:
@@ -89,13 +105,9 @@ def is_held(path: Path) -> bool:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return True
+    is_free = _try(descriptor)
     release(descriptor)
-    return False
+    return not is_free
 
 
 def release(descriptor: int) -> None:

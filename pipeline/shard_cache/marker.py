@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from pipeline.shard_cache.contents import DRAFTS, LOCKS, OBJECTS, QUARANTINE
-from pipeline.shard_cache.locks import locked_folder
+from pipeline.shard_cache.locks import Pause, locked_folder
 from schemas.errors import UserError
 from schemas.sealed import read_regular
 from schemas.storage import TEMPORARY_MARK, commit_text
@@ -19,14 +19,14 @@ _CONTENT = {"about": "a cache of blankstream; its files may be deleted", "versio
 _OF_DISKS = "lost+found"
 
 
-def check_folder(folder: Path) -> None:
-    """Make `folder` a cache unless it is one.
+def check_folder(folder: Path, pause: Pause) -> None:
+    """Make `folder` a cache unless it is one; `pause` while others do.
 
     `UserError` when it holds something else, was made by another release, or cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked_folder(folder):
+        with locked_folder(folder, pause):
             if is_marked(folder):
                 _check_version(folder)
             else:

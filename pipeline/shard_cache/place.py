@@ -3,7 +3,6 @@
 Stands between the readers of rows, which verify every byte they use, and the cache.
 """
 
-import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,13 +16,15 @@ from pipeline.shard_cache.folder import CacheFolder
 from pipeline.shard_cache.uses import Recent
 from pipeline.stores.names import checked_name
 from pipeline.stores.retries import Retries
+from pipeline.stores.stopping import Stop
 from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import CorruptDataError, DatasetError, StorageError
 from schemas.manifest import StoredFile
 
 _MAX_LOSSES = 200
-"""How often in a row a file may go right after it was handed out."""
+"""How often in a row a file may go right after it was fetched; longer than `spared_seconds` after
+it, it may go, and the row ends."""
 
 
 class CachedPlace:
@@ -31,12 +32,15 @@ class CachedPlace:
 
     The cache is shared with other data sets and other processes. A copy stays where it is for a
     few seconds after it was asked for (`CacheRules`); open it then, and ask again when it is gone.
+    One thread at a time uses it; any other may `interrupt` that one.
     """
+
+    are_copies = True
 
     def __init__(self, store: Store, cache: CacheFolder, tries: Retries = TRIES) -> None:
         self._store, self._cache, self._fetcher = store, cache, Fetcher(store, cache, tries)
         self._tries = tries.tries
-        self._never = threading.Event()
+        self._stop = Stop()
         self._damaged: Counter[str] = Counter()
         self._given_up: CorruptDataError | None = None
         self._lost: Recent[int] = Recent(cache.rules.spared_seconds)
@@ -47,41 +51,57 @@ class CachedPlace:
         """The copy, of the right size; downloaded first where there is none.
 
         `DatasetError` for a name that leads out of the data set, `CorruptDataError` for a file that
-        is missing or arrives damaged each time, `StorageError` for a server or a disk that fails.
+        is missing or arrives damaged each time, `StorageError` for a server or a disk that fails,
+        for one who keeps the file or the room locked, and after `interrupt`.
         """
-        sha256 = self._checked(stored).hashes.sha256
+        self._checked(stored)
+        self._stop.check(self._store.where(stored.path))
         with self._disk_errors():
-            found = self._fetcher.cached(stored.hashes)
-            losses = self._lost.of(sha256) or 0
-            if found is None:
-                self._check_losses(stored, losses)
-                losses += 1
-                found = self._fetched(stored)
-            self._lost.note(sha256, losses)
-            return found
+            return self._fetcher.cached(stored.hashes) or self._fetched(stored)
 
     def _fetched(self, stored: StoredFile) -> Path:
+        sha256 = stored.hashes.sha256
+        losses = self._lost.of(sha256) or 0
+        self._check_losses(stored, losses)
         try:
-            found = self._fetcher.fetch(stored, Urgency.NEEDED, self._never)
+            found = self._fetcher.fetch(stored, Urgency.NEEDED, self._stop)
         except CorruptDataError as error:
             self._given_up = error
             raise
         assert found is not None, "what is needed is waited for"
+        self._lost.note(sha256, losses + 1)
         return found
+
+    def interrupt(self) -> None:
+        """Whoever waits in `path` or `set_aside` gives up with `StorageError`, and so does whoever
+        calls them, until `proceed`. Any thread may say so; what is fetched ahead goes on.
+
+        Pauses, the wait for a lock or for room, and requests end in a tenth of a second. Only what
+        the system is reading from or writing to a disk is ended first, and a request (for 32 MiB at
+        most, within the time limits of its sockets) where the file system of the URL is not
+        asynchronous; those of S3, Google's and Azure's storage and HTTP are.
+        """
+        self._stop.set()
+
+    def proceed(self) -> None:
+        """Take `interrupt` back."""
+        self._stop.clear()
 
     def set_aside(self, stored: StoredFile, error: CorruptDataError) -> bool:
         """Quarantine the copy, if it is still there and damaged; whether to ask for `path` again.
 
         False for an error that `path` itself raised, after all its downloads. A copy that was
-        evicted is no damaged one, and another process may have fetched a good one meanwhile, which
-        stays. `CorruptDataError` with the URL once this process has found copies of the file
+        evicted before it was opened is no damaged one, whatever others have fetched since; `path`
+        counts those. `CorruptDataError` with the URL once this process has found copies of the file
         damaged as often as it may be downloaded.
         """
         if error is self._given_up:
             return False
+        if isinstance(error.__cause__, FileNotFoundError):
+            return True
         sha256 = self._checked(stored).hashes.sha256
         with self._disk_errors():
-            if self._fetcher.set_aside(stored, str(error)):
+            if self._fetcher.set_aside(stored, str(error), self._stop):
                 self._damaged[sha256] += 1
         if self._damaged[sha256] >= self._tries:
             raise CorruptDataError(

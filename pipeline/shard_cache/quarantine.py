@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.shard_cache.contents import QUARANTINE, aside_path, look
 from pipeline.shard_cache.folder import CacheFolder
+from pipeline.stores.stopping import NEVER, Stop
 
 MAX_FILES, MAX_NOTES = 8, 64
 """How many copies and how many notes are kept, the last ones."""
@@ -21,12 +22,14 @@ room is needed."""
 _NOTE = re.compile(r"[0-9a-f]{64}-[0-9]{1,9}\.json")
 
 
-def quarantine(cache: CacheFolder, sha256: str, note: Mapping[str, object]) -> None:
+def quarantine(
+    cache: CacheFolder, sha256: str, note: Mapping[str, object], stop: Stop = NEVER
+) -> None:
     """Move a file out of use, for the holder of its lock; `note` says why.
 
     Copies and notes that are too many go, the oldest first.
     """
-    with cache.locked_all():
+    with cache.locked_all(stop):
         target = _free_name(cache.folder, sha256)
         target.parent.mkdir(exist_ok=True)
         cache.path(sha256).replace(target)

@@ -10,34 +10,45 @@ from pipeline.shard_cache.contents import Contents
 from pipeline.shard_cache.draft import Draft
 from pipeline.shard_cache.eviction import Urgency, victims
 from pipeline.shard_cache.folder import CacheFolder
+from pipeline.shard_cache.waiting import holder_of
+from pipeline.stores.stopping import NEVER, Stop
 from schemas.errors import StorageError, UserError
 from schemas.manifest import FileHashes
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_ALONE_SECONDS = 1.0
+"""How long a file that is needed goes on trying where nobody is fetching; a lock that is in the way
+of one attempt is held for a moment only."""
 
 
 class NoRoomError(Exception):
     """There is no room just now for what is fetched ahead."""
 
 
-def make_draft(cache: CacheFolder, hashes: FileHashes, urgency: Urgency) -> Draft:
+def make_draft(
+    cache: CacheFolder, hashes: FileHashes, urgency: Urgency, stop: Stop = NEVER
+) -> Draft:
     """A draft with room for a file, for the holder of the file's lock.
 
-    What is needed waits as the rules of the cache say, then raises `StorageError` with all numbers;
-    `UserError` for a file that is larger than the limit. Fetching ahead raises `NoRoomError`.
+    What is needed waits as the rules of the cache say, then raises `StorageError` with all numbers,
+    or `StoppedError` once `stop` is set; `UserError` for a file that is larger than the limit.
+    Fetching ahead raises `NoRoomError`.
     """
-    begun = time.monotonic()
+    begun = last_fetching = time.monotonic()
     while True:
-        waited = time.monotonic() - begun
-        if urgency is Urgency.NEEDED and waited > cache.rules.patience_seconds:
-            urgency = Urgency.WAITED
-        with cache.locked_all() as contents:
+        with cache.locked_all(stop) as contents:
+            now = time.monotonic()
+            if urgency is Urgency.NEEDED and now - begun > cache.rules.patience_seconds:
+                urgency = Urgency.WAITED
             if draft := _draft_now(cache, contents, hashes, urgency):
                 return draft
             if urgency is Urgency.AHEAD:
                 raise NoRoomError
-            _check_hope(cache, contents, hashes.bytes, waited)
-        time.sleep(cache.rules.poll_seconds)
+            if contents.drafts or urgency is not Urgency.WAITED:
+                last_fetching = now
+            _check_hope(cache, contents, hashes.bytes, (now - begun, now - last_fetching))
+        stop.pause(cache.rules.poll_seconds, str(cache.folder))
 
 
 def _draft_now(
@@ -64,23 +75,37 @@ def _free(cache: CacheFolder, contents: Contents) -> int:
     return min(cache.limit_bytes - contents.bytes, cache.disk_free())
 
 
-def _check_hope(cache: CacheFolder, contents: Contents, needed: int, waited: float) -> None:
-    """Raise unless waiting may help."""
+def _check_hope(
+    cache: CacheFolder, contents: Contents, needed: int, waits: tuple[float, float]
+) -> None:
+    """Raise unless waiting may help; `waits` are the seconds in which there was no room, and those
+    in which nothing was being fetched either though every file might have gone."""
+    waited, alone = waits
+    if needed > cache.limit_bytes:
+        numbers = _numbers(cache, contents, needed)
+        raise UserError(f"{cache.folder}: a file is larger than the cache: {numbers}; raise it")
+    # Nobody is about to end a download and leave a file that may go, and every file that is there
+    # was tried again and again: what is in the way is not the cache's, or locked by who is stuck.
+    is_alone = alone > _ALONE_SECONDS
+    # Were all files of the cache deleted, and all downloads ended: others have filled the disk.
+    is_hopeless = needed > _free(cache, contents) + contents.bytes
+    if is_hopeless or is_alone or waited > cache.rules.longest_seconds:
+        holders = sorted({holder_of(draft.path) for draft in contents.drafts})
+        fetching = f"; {' and '.join(holders)} still fetching" if holders else ""
+        raise StorageError(
+            f"{cache.folder}: no room for a file after {waited:.0f} s: "
+            f"{_numbers(cache, contents, needed)}{fetching}; free space on the disk, or raise the "
+            "limit of the cache"
+        )
+
+
+def _numbers(cache: CacheFolder, contents: Contents, needed: int) -> str:
     fetching = sum(one.bytes for one in contents.drafts)
-    numbers = (
+    return (
         f"{needed} bytes are needed, the limit is {cache.limit_bytes}, of which {contents.bytes} "
         f"are taken ({fetching} by what is being fetched), and the disk has {cache.disk_free()} "
         "free"
     )
-    if needed > cache.limit_bytes:
-        raise UserError(f"{cache.folder}: a file is larger than the cache: {numbers}; raise it")
-    is_alone = waited > cache.rules.patience_seconds + 1 and not contents.drafts
-    is_hopeless = needed > _free(cache, contents) + contents.bytes
-    if is_hopeless or is_alone or waited > cache.rules.longest_seconds:
-        raise StorageError(
-            f"{cache.folder}: no room for a file after {waited:.0f} s: {numbers}; free space on "
-            "the disk, or raise the limit of the cache"
-        )
 
 
 def check_room(cache: CacheFolder, needed_bytes: int, what: str) -> None:

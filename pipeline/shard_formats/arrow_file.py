@@ -1,7 +1,7 @@
 """Arrow files that are hashed when written and verified when read, compressed or not.
 
-Stands below `shards.py`, `table.py` and the documents of a record. Every byte of a file belongs to
-one region (schemas/manifest.py, `FileHashes`): hashes are of the bytes as stored.
+Stands below `arrow_shards.py`, `table.py` and the documents of a record. Every byte of a file
+belongs to one region (schemas/manifest.py, `FileHashes`): hashes are of the bytes as stored.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ import xxhash
 
 from pipeline.shard_formats.arrow_messages import MAX_BATCH_BYTES, decompressed_bytes
 from pipeline.shard_formats.verified_file import VerifiedFile
+from schemas.errors import BlankstreamError
 from schemas.manifest import FileHashes
 
 _MAGIC_AND_PADDING = 8
@@ -98,11 +99,21 @@ class VerifiedArrowFile(VerifiedFile):
     """A memory-mapped Arrow file of which nothing unverified is ever handed out.
 
     Whatever bytes have the right hashes, a batch is read from its own region alone, is structurally
-    valid, and takes at most `MAX_BATCH_BYTES` when it is compressed; anything else is a
-    `CorruptDataError`.
+    valid, and takes at most `MAX_BATCH_BYTES` when it is compressed; where a `schema` is expected,
+    it has its fields in their order (metadata aside), in the byte order of this machine, and no
+    nulls. Anything else is a `DatasetError`.
     """
 
-    _known_schema: pa.Schema | None = None
+    def __init__(
+        self,
+        path: Path,
+        hashes: FileHashes,
+        remedy: str,
+        schema: pa.Schema | None = None,
+        may_vanish: bool = False,
+    ) -> None:
+        self._expected, self._known_schema = schema, None
+        super().__init__(path, hashes, remedy, may_vanish)
 
     def batch(self, index: int) -> pa.RecordBatch:
         """Record batch `index`, verified on its first touch.
@@ -115,22 +126,41 @@ class VerifiedArrowFile(VerifiedFile):
             self._check_size(index, decompressed_bytes(message))
             batch = pa.ipc.read_record_batch(message, self._schema())
             batch.validate(full=True)
-        except MemoryError:
+        except (MemoryError, BlankstreamError):
             raise
         except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-            raise self.corrupt(f"record batch {index} cannot be read ({error})") from error
+            raise self.unfit(f"record batch {index} cannot be read ({error})") from error
+        if self._expected is not None and any(map(_has_nulls, batch.columns)):
+            raise self.unfit(f"record batch {index} has nulls, expected none")
         return batch
 
     def _schema(self) -> pa.Schema:
         if self._known_schema is None:
             schema = pa.ipc.read_schema(self.header().slice(_MAGIC_AND_PADDING))
             "".join(schema.names)  # an error here, not later, for names that are no UTF-8
+            self._check_schema(schema)
             self._known_schema = schema
         return self._known_schema
 
+    def _check_schema(self, schema: pa.Schema) -> None:
+        if self._expected is not None and not schema.equals(self._expected):
+            found, expected = _told(schema), _told(self._expected)
+            what = f"found {found}" if found != expected else "found them in another byte order"
+            raise self.unfit(f"expected the columns {expected}, {what}")
+
     def _check_size(self, index: int, num_bytes: int) -> None:
         if num_bytes > MAX_BATCH_BYTES:
-            raise self.corrupt(
+            raise self.unfit(
                 f"record batch {index} decompresses to {num_bytes} bytes, expected at most "
                 f"{MAX_BATCH_BYTES}"
             )
+
+
+def _has_nulls(column: pa.Array) -> bool:
+    is_list = pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type)
+    return column.null_count > 0 or (is_list and _has_nulls(column.values))
+
+
+def _told(schema: pa.Schema) -> str:
+    fields = (f"{one.name} {one.type}{' or null' * one.nullable}" for one in schema)
+    return ", ".join(fields) or "none"

@@ -43,7 +43,7 @@ class VerifiedArrowShard:
 
     def __init__(self, path: Path, hashes: FileHashes, row_format: RowFormat, remedy: str) -> None:
         self._format = row_format
-        self._file = VerifiedArrowFile(path, hashes, remedy)
+        self._file = VerifiedArrowFile(path, hashes, remedy, row_format.arrow_schema())
 
     @property
     def num_batches(self) -> int:
@@ -53,15 +53,9 @@ class VerifiedArrowShard:
     def batch(self, index: int) -> RowArrays:
         """Rows of record batch `index`, read-only, verified on its first touch.
 
-        `CorruptDataError` also for rows of another format.
+        `DatasetError` for rows of another format.
         """
-        batch, schema = self._file.batch(index), self._format.arrow_schema()
-        if not batch.schema.equals(schema):
-            found, expected = (
-                ", ".join(f"{field.name} {field.type}" for field in one)
-                for one in (batch.schema, schema)
-            )
-            raise self._file.corrupt(f"its columns are {found}, expected {expected}")
+        batch = self._file.batch(index)
         return RowArrays(rows_of(batch, self._format), origin_of(batch, self._format))
 
     def recheck(self) -> bool:

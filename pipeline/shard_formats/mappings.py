@@ -9,9 +9,12 @@ import ctypes
 import errno
 import mmap
 import os
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+
+from schemas.errors import BlankstreamError
 
 _FAILED = ctypes.c_void_p(-1).value
 
@@ -36,6 +39,39 @@ _CALLS = _kernel_calls()
 
 HOLDS_DESCRIPTORS = _CALLS is None
 """Whether each mapping takes one of this process's file descriptors."""
+
+
+_EXHAUSTED = {
+    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+    errno.ENFILE: "raise the limit of open files (`sysctl fs.file-max`)",
+    errno.ENOMEM: "raise the limit of mapped files (`sysctl vm.max_map_count`)",
+}
+"""Errors of limits that have been reached, and what raises these."""
+
+
+def check_limits(path: Path, error: OSError) -> None:
+    """Raise `BlankstreamError` when `path` could not be opened because of a limit of the system."""
+    if error.errno in _EXHAUSTED:
+        raise BlankstreamError(
+            f"{path}: cannot be opened ({error.strerror}); the file is not to blame: "
+            f"{_EXHAUSTED[error.errno]} or give fewer data sets"
+        ) from error
+
+
+class Descriptor:
+    """A second descriptor of an open file, closed when nothing refers to this object."""
+
+    def __init__(self, number: int) -> None:
+        self._number = -1
+        self._number = os.dup(number)
+
+    def __del__(self) -> None:
+        if self._number >= 0:
+            os.close(self._number)
+
+    def status(self) -> os.stat_result:
+        """What is known of the file, whatever its name."""
+        return os.fstat(self._number)
 
 
 class _Mapping:

@@ -1,14 +1,13 @@
 """One shard in any format: the one place that knows which format is which.
 
-Stands between packing (`rows.py`) and the files (`shards.py`, `tar_shards.py`), and below whatever
-reads shards batch by batch. The streaming reader maps uncompressed Arrow by itself.
+Stands between packing (`rows.py`) and the files (`arrow_shards.py`, `tar_shards.py`), and below
+whatever reads shards batch by batch. The streaming reader maps uncompressed Arrow by itself.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
 import xxhash
 
 from pipeline.shard_formats.arrow_messages import MAX_BATCH_BYTES
@@ -27,7 +26,7 @@ _FRAME_BYTES = 1 << 12
 @dataclass(frozen=True)
 class ShardSummary:
     """A finished shard. `rows_xxh3` (64 bits) is over the row digests of its rows
-    (`shards.row_digests`): equal for the same rows in every format."""
+    (`arrow_shards.row_digests`): equal for the same rows in every format."""
 
     hashes: FileHashes
     rows: int
@@ -48,7 +47,8 @@ class VerifiedShard(Protocol):
         """Batches in the shard."""
 
     def batch(self, index: int) -> RowArrays:
-        """Rows of batch `index`; `CorruptDataError` unless they are what was written."""
+        """Rows of batch `index`; `CorruptDataError` unless they are what was written,
+        `DatasetError` for what was written as something else."""
 
     def recheck(self) -> bool:
         """True when all that was verified holds; else the file is opened and verified anew."""
@@ -79,7 +79,7 @@ class ShardWriter:
 
 def shard_suffix(shard_format: str) -> str:
     """What the names of shards end with, with its dot."""
-    return ".tar" if _known(shard_format) == _TAR else ".arrow"
+    return ".tar" if known_format(shard_format) == _TAR else ".arrow"
 
 
 def open_shard_writer(
@@ -89,11 +89,10 @@ def open_shard_writer(
 
     `ConfigError` when a compressed record batch would be longer than readers accept.
     """
-    if _known(shard_format) == _TAR:
+    if known_format(shard_format) == _TAR:
         return ShardWriter(TarShardWriter(path, row_format, key_prefix), batch_rows)
     compression = _COMPRESSIONS[shard_format]
-    numbers = row_format.width * np.dtype(row_format.dtype).itemsize
-    row_bytes = numbers + len(ORIGIN_COLUMNS) * row_format.max_samples * 4
+    row_bytes = row_format.row_bytes + len(ORIGIN_COLUMNS) * row_format.max_samples * 4
     most_rows = (MAX_BATCH_BYTES - _FRAME_BYTES) // row_bytes
     if compression and batch_rows > most_rows:
         raise ConfigError(
@@ -107,15 +106,16 @@ def open_shard(
     shard_format: str, path: Path, hashes: FileHashes, row_format: RowFormat, remedy: str
 ) -> VerifiedShard:
     """A reader of the shard at `path`; `remedy` ends the messages of its errors."""
-    if _known(shard_format) == _TAR:
+    if known_format(shard_format, f"{path}: ") == _TAR:
         return VerifiedTarShard(path, hashes, row_format, remedy)
     return VerifiedArrowShard(path, hashes, row_format, remedy)
 
 
-def _known(shard_format: str) -> str:
+def known_format(shard_format: str, place: str = "") -> str:
+    """`shard_format`; `DatasetError`, which begins with `place`, for one that is none."""
     if shard_format not in SHARD_FORMATS:
         raise DatasetError(
-            f"shard format {shard_format!r}, this release knows {', '.join(SHARD_FORMATS)}; use "
-            "the release that wrote the data set"
+            f"{place}shard format {shard_format!r}, this release knows {', '.join(SHARD_FORMATS)}; "
+            "use the release that wrote the data set"
         )
     return shard_format

@@ -1,7 +1,7 @@
 """rows -> tar shards: one member for each row, hashed as written, verified as read.
 
-Stands beside `shards.py`; `shard_file.py` chooses. `tar_layout.py` knows the bytes. For trainers
-that read with webdataset; the stream of this project reads the same rows from either format.
+Stands beside `arrow_shards.py`; `shard_file.py` chooses. `tar_layout.py` knows the bytes. For
+trainers that read with webdataset; the stream of this project reads the same rows from either.
 """
 
 import hashlib
@@ -82,12 +82,12 @@ class VerifiedTarShard(VerifiedFile):
     def batch(self, index: int) -> RowArrays:
         """Copies of the rows of region `index`, verified on its first touch.
 
-        `CorruptDataError` also for members of another layout.
+        `DatasetError` for members of another layout.
         """
         region, stride = self.region(index), self.layout.member.itemsize
         if region.size % stride or not region.size:
-            raise self.corrupt(f"batch {index} is {region.size} bytes, no multiple of {stride}")
+            raise self.unfit(f"batch {index} is {region.size} bytes, no multiple of {stride}")
         members = np.frombuffer(region, self.layout.member)
         if not self.layout.fits(members[:1]):
-            raise self.corrupt(f"batch {index} does not begin with a row of the data set's format")
+            raise self.unfit(f"batch {index} does not begin with a row of the data set's format")
         return self.layout.rows(members)

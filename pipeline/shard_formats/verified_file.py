@@ -4,25 +4,18 @@ Stands below `arrow_file.py` and `tar_shards.py`, which know what the bytes mean
 to one region (schemas/manifest.py, `FileHashes`).
 """
 
-import errno
 import os
 import stat
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 
 import pyarrow as pa
 import xxhash
 
-from pipeline.shard_formats.mappings import map_file
-from schemas.errors import BlankstreamError, CorruptDataError
+from pipeline.shard_formats.mappings import Descriptor, check_limits, map_file
+from schemas.errors import BlankstreamError, CorruptDataError, DatasetError
 from schemas.manifest import FileHashes
-
-_EXHAUSTED = {
-    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
-    errno.ENFILE: "raise the limit of open files (`sysctl fs.file-max`)",
-    errno.ENOMEM: "raise the limit of mapped files (`sysctl vm.max_map_count`)",
-}
-"""Limits that have been reached, and what raises them."""
 
 _identity = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 """What of a file's status tells that it is the same file, unchanged."""
@@ -35,26 +28,29 @@ class VerifiedFile:
     the file under the path with the one that was opened (device, inode, size, times of modification
     and change); a difference forgets what was verified, so that changed bytes are found and a
     shrunk file is an error before its mapping is read. A file that `may_vanish`, such as a copy in
-    a cache, stays as it was mapped when its name goes. Raises `CorruptDataError` naming the file,
-    region, byte range, expected and found. Not thread-safe.
-    """
+    a cache, is good without its name too, as long as size and time of modification stay: who takes
+    the name away may do so because of damage. It takes a file descriptor while it is mapped.
 
-    may_vanish = False
+    Raises `CorruptDataError` naming the file, region, byte range, expected and found;
+    `DatasetError` for hashes that are those of no file. Not thread-safe.
+    """
 
     HEADER, BATCH, FOOTER = "header", "record batch", "footer"
     """What the regions are called in messages."""
 
-    def __init__(self, path: Path, hashes: FileHashes, remedy: str) -> None:
+    def __init__(
+        self, path: Path, hashes: FileHashes, remedy: str, may_vanish: bool = False
+    ) -> None:
         self.path, self.hashes, self._remedy = path, hashes, remedy
-        self._name = str(path)
+        self._name, self._may_vanish = str(path), may_vanish
         self.address = self.num_mapped = self.version = 0
         """Where the mapping begins in memory, until it is released; how often files were mapped,
         and how often such that were not known to be unchanged."""
         self._verified: set[int] = set()
         self._identity: tuple[int, ...] = ()
         self._buffer: pa.Buffer | None = None
-        if not _is_covered(hashes):
-            raise self.corrupt(f"offsets {hashes.offsets} do not cover {hashes.bytes} bytes")
+        self._nameless: Descriptor | None = None  # what is mapped, whatever becomes of its name
+        self._check_hashes()
         self.recheck()
 
     @property
@@ -89,11 +85,7 @@ class VerifiedFile:
             return self.holds() or self._open()
         except OSError as error:
             self.close()
-            if error.errno in _EXHAUSTED:
-                raise BlankstreamError(
-                    f"{self.path}: cannot be opened ({error.strerror}); the file is not to blame: "
-                    f"{_EXHAUSTED[error.errno]} or give fewer data sets"
-                ) from error
+            check_limits(self.path, error)
             raise self.corrupt(f"cannot be opened ({error.strerror})") from error
 
     def holds(self) -> bool:
@@ -101,7 +93,7 @@ class VerifiedFile:
         try:
             return self._buffer is not None and self._identity == _identity(os.stat(self._name))
         except FileNotFoundError:
-            return self.may_vanish
+            return self._is_unchanged_without_name()
         except OSError:
             return False
 
@@ -110,11 +102,35 @@ class VerifiedFile:
 
         What was verified is remembered: opened again unchanged, the file is not hashed again.
         """
-        self._buffer = None
+        self._buffer = self._nameless = None
 
     def corrupt(self, what: str) -> CorruptDataError:
         """The error that says `what` is wrong with this file and how to mend it."""
         return CorruptDataError(f"{self.path}: {what}; {self._remedy}")
+
+    def unfit(self, what: str) -> BlankstreamError:
+        """The error for bytes that fit their hashes and are not what is expected: `DatasetError`,
+        since another copy would be no better, unless the file has changed since it was hashed."""
+        if not self.holds():
+            return self.corrupt(f"changed while it was read ({what})")
+        return DatasetError(f"{self.path}: {what}; {self._remedy}")
+
+    def _check_hashes(self) -> None:
+        """A table of a stranger may say anything; all slices of the mapping rest on this."""
+        try:
+            self.hashes.check()
+            if self.num_batches < 0 or not self.hashes.bytes:
+                raise ValueError(f"header and footer do not cover {self.hashes.bytes} bytes")
+        except ValueError as error:
+            raise DatasetError(f"{self.path}: {error}; {self._remedy}") from error
+
+    def _is_unchanged_without_name(self) -> bool:
+        """Whether the mapped file is what it was in all but the time of change, which the loss of
+        its name changes."""
+        with suppress(OSError):
+            if self._nameless is not None:
+                return self._identity[:-1] == _identity(self._nameless.status())[:-1]
+        return False
 
     def _open(self) -> bool:
         self.close()
@@ -124,9 +140,8 @@ class VerifiedFile:
             if not stat.S_ISREG(status.st_mode):
                 raise self.corrupt("no regular file")
             if status.st_size != self.hashes.bytes:
-                raise self.corrupt(
-                    f"{status.st_size} bytes long, expected {self.hashes.bytes}",
-                )
+                raise self.corrupt(f"{status.st_size} bytes long, expected {self.hashes.bytes}")
+            self._nameless = Descriptor(descriptor) if self._may_vanish else None
             self._buffer = map_file(descriptor, status.st_size)
         finally:
             os.close(descriptor)
@@ -163,10 +178,3 @@ class VerifiedFile:
         assert self._buffer is not None
         start, stop = self.hashes.offsets[region : region + 2]
         return self._buffer.slice(start, stop - start)
-
-
-def _is_covered(hashes: FileHashes) -> bool:
-    """A table of a stranger may say anything; all slices of the mapping rest on this."""
-    offsets = hashes.offsets
-    edges = len(offsets) == len(hashes.xxh3) + 1 > 2 and (offsets[0], offsets[-1])
-    return edges == (0, hashes.bytes) and hashes.bytes > 0 and tuple(sorted(offsets)) == offsets

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from pipeline.stores.names import checked_name
 from pipeline.stores.retries import Retries, ShortBodyError
-from pipeline.stores.systems import is_s3, opened_system, refused
+from pipeline.stores.stopping import NEVER, Stop
+from pipeline.stores.systems import answered, is_s3, opened_system, refused
 from schemas.errors import BlankstreamError, DatasetError
 
 T = TypeVar("T")
@@ -58,38 +59,39 @@ class Bucket:
         """Bytes of an object; `FileNotFoundError` when there is none."""
         return self.call(name, "looked up", lambda: self._size(name))
 
-    def _size(self, name: str) -> int:
-        info = self.system().info(self.path(name))
+    def _size(self, name: str, stop: Stop = NEVER) -> int:
+        info = answered(self.system(), "info", stop, self.path(name))
         if info["type"] != "file":
             raise FileNotFoundError(f"{self.where(name)}: no such object")
         return int(info["size"])
 
-    def pieces(self, name: str) -> Iterator[bytes]:
-        """Content of an object, piece by piece; `FileNotFoundError` when there is none.
+    def pieces(self, name: str, stop: Stop = NEVER) -> Iterator[bytes]:
+        """Content of an object, piece by piece; `FileNotFoundError` when there is none,
+        `StoppedError` once `stop` is set, in the middle of a request too (see `answered`).
 
         That of an object of at most `_FETCH_BYTES` is of one moment, though it be replaced
         meanwhile.
         """
-        size, first = self.call(name, "read", lambda: self._first(name))
+        size, first = self.call(name, "read", lambda: self._first(name, stop), stop)
         yield first
         for start in range(len(first), size, _FETCH_BYTES):
-            stop = min(size, start + _FETCH_BYTES)
-            yield self.call(name, "read", partial(self._fetched, name, start, stop))
+            end = min(size, start + _FETCH_BYTES)
+            yield self.call(name, "read", partial(self._fetched, name, start, end, stop), stop)
 
-    def _first(self, name: str) -> tuple[int, bytes]:
+    def _first(self, name: str, stop: Stop) -> tuple[int, bytes]:
         """Size of an object and its first piece."""
-        size = self._size(name)
+        size = self._size(name, stop)
         if not size:
             return 0, b""
         if size > _FETCH_BYTES:
-            return size, self._fetched(name, 0, _FETCH_BYTES)
+            return size, self._fetched(name, 0, _FETCH_BYTES, stop)
         # One byte more than there is: a longer object that came meanwhile has it.
-        found = bytes(self.system().cat_file(self.path(name), start=0, end=size + 1))
+        found = answered(self.system(), "cat_file", stop, self.path(name), start=0, end=size + 1)
         check_length(len(found), size)
-        return size, found
+        return size, bytes(found)
 
-    def _fetched(self, name: str, start: int, stop: int) -> bytes:
-        return fetched_range(self.system(), self.path(name), start, stop)
+    def _fetched(self, name: str, start: int, end: int, stop: Stop) -> bytes:
+        return fetched_range(self.system(), self.path(name), start, end, stop)
 
     def listed(
         self, folder: str, listing: Callable[[], Iterable[dict[str, Any]]]
@@ -103,13 +105,13 @@ class Bucket:
         names = {path.removeprefix(f"{self.root}/"): size for path, size in files.items()}
         return {checked_name(self.url, name): size for name, size in names.items()}
 
-    def call(self, name: str, verb: str, action: Callable[[], T]) -> T:
+    def call(self, name: str, verb: str, action: Callable[[], T], stop: Stop = NEVER) -> T:
         """What `action` returns, tried again where that may help.
 
         `FileNotFoundError` and errors of ours pass; all else is as of `refused` with `verb`.
         """
         try:
-            return self._retries.call(self.where(name), verb, action)
+            return self._retries.call(self.where(name), verb, action, stop)
         except (FileNotFoundError, BlankstreamError):
             raise
         except Exception as error:
@@ -128,10 +130,10 @@ class Bucket:
         return self._opened[key]
 
 
-def fetched_range(system: Any, path: str, start: int, stop: int) -> bytes:
-    """Bytes `start` to `stop` of an object; `ShortBodyError` when they are more or fewer."""
-    found = bytes(system.cat_file(path, start=start, end=stop))
-    check_length(len(found), stop - start)
+def fetched_range(system: Any, path: str, start: int, end: int, stop: Stop = NEVER) -> bytes:
+    """Bytes [start, end) of an object; `ShortBodyError` when they are more or fewer."""
+    found = bytes(answered(system, "cat_file", stop, path, start=start, end=end))
+    check_length(len(found), end - start)
     return found
 
 

@@ -3,7 +3,6 @@
 Stands above both kinds of store and is the only module that knows both.
 """
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pipeline.stores.local import LocalStore
 from pipeline.stores.objects import ObjectStore
 from pipeline.stores.store import Store
 from schemas.errors import DatasetError
+from schemas.temporary import temporary_folder
 
 
 def open_store(place: str | Path) -> Store:
@@ -43,7 +43,7 @@ def local_folder(store: Store, prefix: str) -> Iterator[Path]:
     if isinstance(store, LocalStore):
         yield store.folder / prefix
         return
-    with tempfile.TemporaryDirectory(prefix="blankstream-") as name:
+    with temporary_folder() as name:
         for file in files:
             (Path(name) / file.rpartition("/")[2]).write_bytes(store.read(file))
         yield Path(name)

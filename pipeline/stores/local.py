@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.stores.names import checked_name, is_temporary
+from pipeline.stores.stopping import NEVER, Stop
 from pipeline.stores.store import Draft
 from schemas.leftovers import remove_leftovers
 from schemas.sealed import NO_FILE, no_regular_file, read_regular
@@ -40,8 +41,9 @@ class LocalStore:
         """Content of a file; `FileNotFoundError` when there is none, or no regular one."""
         return read_regular(self._path(name))
 
-    def pieces(self, name: str) -> Iterator[bytes]:
-        """Content of a file, piece by piece; `FileNotFoundError` when there is none."""
+    def pieces(self, name: str, stop: Stop = NEVER) -> Iterator[bytes]:
+        """Content of a file, piece by piece; `FileNotFoundError` when there is none. Nothing here
+        waits for a server, so that `stop` changes nothing."""
         with self.local(name) as path, path.open("rb") as stream:
             while piece := stream.read(_PIECE_BYTES):
                 yield piece

@@ -4,7 +4,6 @@ One of the two kinds of `Store`. Every file is one put, so that it appears whole
 tried again when servers or networks fail, and every body is measured against its object's size.
 """
 
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,9 +12,11 @@ from pathlib import Path
 from pipeline.stores.bucket import Bucket
 from pipeline.stores.names import is_temporary
 from pipeline.stores.retries import Retries
+from pipeline.stores.stopping import NEVER, Stop
 from pipeline.stores.store import Draft
 from pipeline.stores.systems import READ_SECONDS, scheme_of
 from pipeline.stores.uploads import Uploads
+from schemas.temporary import temporary_folder
 
 _CONDITIONAL = ("s3", "s3a", "gs", "gcs")
 _creating = threading.Lock()
@@ -51,9 +52,9 @@ class ObjectStore:
         """Content of a file; `FileNotFoundError` when there is none."""
         return b"".join(self._bucket.pieces(name))
 
-    def pieces(self, name: str) -> Iterator[bytes]:
+    def pieces(self, name: str, stop: Stop = NEVER) -> Iterator[bytes]:
         """Content of a file, piece by piece; `FileNotFoundError` when there is none."""
-        return self._bucket.pieces(name)
+        return self._bucket.pieces(name, stop)
 
     def size(self, name: str) -> int | None:
         """Bytes of a file; None when there is none."""
@@ -101,7 +102,7 @@ class ObjectStore:
     def draft(self, folder: str) -> Iterator[Draft]:
         """A draft in a folder of temporary files; what it is committed as is uploaded then."""
         self._bucket.folder(folder)
-        with tempfile.TemporaryDirectory(prefix="blankstream-") as place:
+        with temporary_folder() as place:
             path = Path(place, "draft")
             path.touch()
             yield _ObjectDraft(self._uploads, path)
@@ -110,7 +111,7 @@ class ObjectStore:
     def local(self, name: str) -> Iterator[Path]:
         """A copy in a folder of temporary files; `FileNotFoundError` when there is no object."""
         last = self._bucket.path(name).rpartition("/")[2]
-        with tempfile.TemporaryDirectory(prefix="blankstream-") as place:
+        with temporary_folder() as place:
             path = Path(place, last)
             with path.open("wb") as copy:
                 copy.writelines(self._bucket.pieces(name))

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pipeline.stores.local import LocalStore
+from pipeline.stores.stopping import NEVER, Stop
 from pipeline.stores.store import Draft, Store
 
 
@@ -33,9 +34,9 @@ class OverlayStore:
         """Content of a file; `FileNotFoundError` when there is none in either."""
         return self._holder(name).read(name)
 
-    def pieces(self, name: str) -> Iterator[bytes]:
+    def pieces(self, name: str, stop: Stop = NEVER) -> Iterator[bytes]:
         """Content of a file, piece by piece; `FileNotFoundError` when there is none in either."""
-        return self._holder(name).pieces(name)
+        return self._holder(name).pieces(name, stop)
 
     def size(self, name: str) -> int | None:
         """Bytes of a file; None when there is none in either."""

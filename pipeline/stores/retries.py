@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pipeline.stores.stopping import NEVER, Stop
 from schemas.errors import BlankstreamError, StorageError
 
 T = TypeVar("T")
@@ -127,11 +128,12 @@ class Retries:
     first_wait_seconds: float = 0.2
     max_wait_seconds: float = 10.0
 
-    def call(self, place: str, verb: str, action: Callable[[], T]) -> T:
+    def call(self, place: str, verb: str, action: Callable[[], T], stop: Stop = NEVER) -> T:
         """What `action` returns; it may run several times, and must be fit for that.
 
         `place` and `verb` ("read") are for the message. Raises `StorageError` when failures that
-        may pass did not, and at once what else `action` raises.
+        may pass did not, and at once what else `action` raises; `StoppedError` between two tries
+        when `stop` is set.
         """
         begun, tried = time.monotonic(), 0
         while True:
@@ -147,7 +149,7 @@ class Retries:
                     raise _given_up(place, verb, f"{tried} tries in {elapsed:.0f} s", error) from (
                         error
                     )
-            time.sleep(wait)
+            stop.pause(wait, place)
 
     def wait_seconds(self, tried: int) -> float:
         """How long to wait after `tried` failures; at random, so that no two wait alike."""

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.stores.stopping import NEVER, Stop
+
 
 class Draft(Protocol):
     """A file that is being written on a local disk and is part of nothing yet."""
@@ -40,10 +42,11 @@ class Store(Protocol):
     def read(self, name: str) -> bytes:
         """Content of a file; `FileNotFoundError` when there is none."""
 
-    def pieces(self, name: str) -> Iterator[bytes]:
+    def pieces(self, name: str, stop: Stop = NEVER) -> Iterator[bytes]:
         """Content of a file, piece by piece; `FileNotFoundError` when there is none.
 
-        A large file that is replaced meanwhile may give pieces of both.
+        A large file that is replaced meanwhile may give pieces of both. Waits for a server end with
+        `StoppedError` once `stop` is set.
         """
 
     def size(self, name: str) -> int | None:

@@ -5,10 +5,12 @@ when the first URL is opened.
 """
 
 import asyncio
+from concurrent.futures import wait
 from importlib import import_module
 from typing import Any
 
 from pipeline.stores.retries import said
+from pipeline.stores.stopping import LOOK_SECONDS, Stop
 from schemas.errors import BlankstreamError, DatasetError, StorageError
 
 _PACKAGES = {
@@ -92,6 +94,26 @@ def written(
         if not is_stuck:
             raise
         raise TimeoutError(f"{size} bytes were not taken in {seconds:.0f} s") from error
+
+
+def answered(system: Any, method: str, stop: Stop, *args: Any, **more: Any) -> Any:
+    """What `method` ("info", "cat_file") of a file system returns; `StoppedError` when `stop` is
+    set meanwhile.
+
+    A file system that is not asynchronous ends the request that it has begun first: there its own
+    time limits are the longest wait. Raises what the file system raises.
+    """
+    stop.check(args[0])
+    if not getattr(system, "async_impl", False):
+        return getattr(system, method)(*args, **more)
+    call = getattr(system, f"_{method}")(*args, **more)
+    future = asyncio.run_coroutine_threadsafe(call, system.loop)
+    try:
+        while not wait([future], LOOK_SECONDS).done:
+            stop.check(args[0])
+        return future.result()
+    finally:
+        future.cancel()
 
 
 def install_hint(url: str, error: ImportError) -> str:
