@@ -18,7 +18,7 @@ from pipeline.dataset import Dataset, open_dataset
 from pipeline.shard_formats.shard_file import open_shard, open_shard_writer
 from pipeline.shard_table import ShardTable
 from schemas.config import load_config
-from schemas.manifest import TRAIN, StoredFile
+from schemas.manifest import TRAIN
 from schemas.samples import SHARD_FORMATS, RowArrays
 
 MEGABYTES, ROUNDS, BATCH_ROWS = 12.0, 5, 1024
@@ -29,7 +29,7 @@ def rows_of(dataset: Dataset) -> list[RowArrays]:
     found = []
     table = ShardTable(dataset.place, dataset.manifest, TRAIN)
     for entry in table:
-        path = dataset.place.path(StoredFile(entry.path, entry.hashes))
+        path = dataset.place.path(entry.stored)
         shard = open_shard("arrow", path, entry.hashes, dataset.row_format, "")
         found += [shard.batch(number) for number in range(shard.num_batches)]
     return found

@@ -15,13 +15,11 @@ import json
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.order import Permutation
+from pipeline.order import Numbers, Permutation
 from pipeline.window_order import EpochKey, TableRows, WindowOrder
 from schemas.manifest import TRAIN, TableBlock
 
-Numbers = NDArray[np.int64]
 Order = Callable[[Numbers], Numbers]
 
 BLOCKS, BLOCK_SHARDS, SHARD_ROWS = 3, 800, 3400

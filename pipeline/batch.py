@@ -6,10 +6,9 @@ What a stream hands out; made by `batches.py`.
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.int64]
+from pipeline.order import Numbers
 
 
 @dataclass(frozen=True, slots=True)

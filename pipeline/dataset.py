@@ -110,7 +110,7 @@ def open_dataset(place: Path | str, cache: CacheFolder | None = None) -> Dataset
     if cache is None:
         raise UserError(
             f"{store.place}: a data set behind a URL is read through a local cache; give a folder "
-            "for it, cache=FOLDER (`train --cache FOLDER`)"
+            "for it, cache=FOLDER (`--cache FOLDER`)"
         )
     return parse_dataset(store, CachedPlace(store, cache), _read_manifest(store))
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.shard_blocks import UNVERIFIED, Numbers, check_batch_rows
+from pipeline.order import Numbers
+from pipeline.shard_blocks import UNVERIFIED, check_batch_rows
 from pipeline.shard_formats.shard_file import open_shard
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import DatasetError

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.shard_blocks import UNVERIFIED, Numbers, check_batch_rows
+from pipeline.order import Numbers
+from pipeline.shard_blocks import UNVERIFIED, check_batch_rows
 from pipeline.shard_formats.arrow_file import VerifiedArrowFile
 from pipeline.shard_formats.arrow_messages import stated_rows
 from pipeline.shard_formats.arrow_shards import origin_of

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from pipeline.decoded_shards import DecodedBatches, DecodedShard
 from pipeline.mapped_shards import MappedShard
-from pipeline.shard_blocks import UNVERIFIED, Numbers, RowShard, ShardBlock
+from pipeline.order import Numbers
+from pipeline.shard_blocks import UNVERIFIED, RowShard, ShardBlock
 from pipeline.shard_places import ShardPlace
 from schemas.errors import CorruptDataError
 from schemas.manifest import ShardEntry, StoredFile

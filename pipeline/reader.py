@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from pipeline.copied_memory import copy_memory
 from pipeline.open_shards import OpenShards
-from pipeline.shard_blocks import Numbers, ShardBlock
+from pipeline.order import Numbers
+from pipeline.shard_blocks import ShardBlock
 from pipeline.shard_table import ShardTable
 from schemas.manifest import ShardEntry
 
@@ -39,14 +40,14 @@ class RowReader:
     A record batch is hashed when it is first touched. Shards in the format `arrow` are mapped. The
     identity of every touched one is checked again in each call, before its rows are copied; a file
     changed since is verified anew, one that was mapped before and is unchanged is not. Outside the
-    promise: what happens to a file between that check and the copy, about a millisecond (changed
+    promise: what happens to a file between that check and the copy, some milliseconds (changed
     bytes go unseen, a truncation ends the process), and changes that leave its size and times as
     they were, such as one within the clock tick in which it was opened. Of a copy in a cache whose
     name is gone only size and time of modification are looked at.
 
-    Other formats are decoded, a record batch at a time, into a bounded number of bytes that this
-    reader has for itself; what happens to a file afterwards does not reach them. Rows in random
-    order are read well only where the record batches that they are in fit there.
+    Other formats are decoded, a record batch at a time, into this reader's part of the memory of a
+    stream (`decoded_memory.py`); what happens to a file afterwards does not reach them. Rows in
+    random order are read well only where the record batches that they are in fit there.
 
     `CorruptDataError` names a damaged shard of which no other copy is to be had. Not thread-safe.
     """

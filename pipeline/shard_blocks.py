@@ -9,12 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.order import Numbers
 from pipeline.shard_table import BlockColumns
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import DatasetError
 from schemas.manifest import ShardEntry
-
-Numbers = NDArray[np.int64]
 
 UNVERIFIED = -1
 

@@ -17,8 +17,8 @@ Counts = dict[str, int]
 class ShardFile:
     """One shard of an item; `path` is relative to the data set.
 
-    `rows_xxh3` is over the row digests (`shards.row_digest`, little-endian) of its rows: equal for
-    the same rows in every shard format.
+    `rows_xxh3` is over the row digests (`arrow_shards.row_digest`, little-endian) of its rows:
+    equal for the same rows in every shard format.
     """
 
     path: str
@@ -30,6 +30,11 @@ class ShardFile:
     def check(self) -> None:
         """Raise `ValueError` for a split that does not exist."""
         check_split(self.split)
+
+    @property
+    def stored(self) -> StoredFile:
+        """Its file."""
+        return StoredFile(self.path, self.hashes)
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class _Checker:
             self._result.shards += 1
             self._result.rows += rows
 
-        self._read(StoredFile(shard.path, shard.hashes), read)
+        self._read(shard.stored, read)
 
     def _documents(self, stored: StoredFile) -> pa.Table | None:
         table = self._read(stored, lambda path: read_documents(path, stored))

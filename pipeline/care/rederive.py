@@ -16,7 +16,6 @@ from pipeline.stopwatch import Stopwatch
 from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore
 from schemas.config import differing_keys
-from schemas.manifest import StoredFile
 from schemas.names import record_name
 from schemas.plan import WorkItem
 from schemas.record import Exclusion, ItemRecord
@@ -72,7 +71,7 @@ def difference(expected: ItemRecord, found: ItemRecord) -> str:
 
 def files_of(record: ItemRecord) -> dict[str, str]:
     """SHA-256 by name of every file of an item but its record."""
-    stored = [StoredFile(shard.path, shard.hashes) for shard in record.shards]
+    stored = [shard.stored for shard in record.shards]
     stored += [one for one in (record.documents, record.quarantine) if one]
     return {one.path: one.hashes.sha256 for one in stored}
 

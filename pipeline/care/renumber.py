@@ -85,7 +85,7 @@ class Renumbering:
                 moved.append(self._rewritten(shard, new, number))
                 continue
             name = shard_name(new, shard.split, number, shard.hashes.sha256, suffix)
-            self._copied(StoredFile(shard.path, shard.hashes), name)
+            self._copied(shard.stored, name)
             moved.append(replace(shard, path=name))
         return tuple(moved)
 
