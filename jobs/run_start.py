@@ -18,7 +18,7 @@ from jobs.runs import CONFIG_NAME, DATA_NAME, Run, RunData, open_run
 from jobs.sample_losses import LOSSES_FOLDER
 from jobs.stream_record import STREAM_NAME
 from pipeline.dataset import Dataset
-from schemas.config import Config, differing_keys, digest, to_mapping, to_toml
+from schemas.config import Config, differing_keys, to_mapping, to_toml
 from schemas.errors import DatasetError, RunError
 from schemas.names import TOKENIZER_FOLDER
 from schemas.sealed import seal
@@ -132,7 +132,7 @@ def renew_run(path: Path, config: Config, mixture: Mixture) -> None:
     delete_leftovers(path)
     run = open_run(path)
     new = replace(run.config, train=config.train)
-    previous = digest(to_mapping(run.config))
+    previous = run.config_digest
     data = replace(RunData.of(mixture, new), previous_config_digest=previous)
     # Compared as they are on disk, where a tuple is a list.
     if seal(asdict(data)) != seal(asdict(run.data) | {"previous_config_digest": previous}):

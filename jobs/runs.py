@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from pipeline.dataset import Dataset
-from schemas.config import Config, digest, load_config, to_mapping
+from schemas.config import Config, digest, load_config, read_toml, to_mapping
 from schemas.errors import CorruptDataError, DamagedError, DatasetError, RunError
 from schemas.names import PLAN_NAME, TOKENIZER_FOLDER
 from schemas.objectives import SpecialTokens
@@ -75,11 +75,15 @@ class RunData:
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was started: `config` is complete, its vocabulary size included."""
+    """A run that was started: `config` is complete, its vocabulary size included.
+
+    `config_digest` is over the keys in its file, which lacks those of later releases.
+    """
 
     path: Path
     config: Config
     data: RunData
+    config_digest: str
 
     @property
     def tokenizer_folder(self) -> Path:
@@ -111,11 +115,12 @@ def open_run(path: Path) -> Run:
     config = load_config(path / CONFIG_NAME)
     remedy = "restore it from a copy, or train into another folder"
     data = read_of_run(path / DATA_NAME, remedy, RunData.from_mapping)
-    if digest(to_mapping(config)) not in (data.config_digest, data.previous_config_digest):
+    stated = digest(read_toml(path / CONFIG_NAME))
+    if stated not in (data.config_digest, data.previous_config_digest):
         raise RunError(
             f"{path / CONFIG_NAME}: was changed or damaged since the run was started; {remedy}"
         )
-    return Run(path, config, data)
+    return Run(path, config, data, stated)
 
 
 def read_of_run(place: Path, remedy: str, parse: Callable[[dict[str, Any]], T]) -> T:

@@ -18,17 +18,21 @@ from schemas.errors import UserError
 
 
 class StreamMemory:
-    """At most `memory_bytes` of decoded rows, in one part for each reader.
+    """At most `memory_bytes` of decoded rows, in one part for each of `num_parts` readers.
 
-    A part is sure of its share, in proportion to `weights`, and no gather needs more of it; what
-    others leave free it uses too, until they need it. A part whose share is smaller than a record
-    batch may hold one all the same.
+    A part is sure of its share, and no gather takes more of it at once; what others leave free it
+    uses too, until they need it. A part whose share is smaller than a record batch may hold one all
+    the same.
     """
 
-    def __init__(self, memory_bytes: int, weights: Sequence[int]) -> None:
+    def __init__(self, memory_bytes: int, num_parts: int) -> None:
         self.memory_bytes = memory_bytes
-        total = max(1, sum(weights))
-        self.parts = [ReaderMemory(self, memory_bytes * weight // total) for weight in weights]
+        self.parts = [ReaderMemory(self, memory_bytes // num_parts) for _ in range(num_parts)]
+
+    def divide(self, weights: Sequence[int]) -> None:
+        """Give each part a share in proportion to its weight, where any has one."""
+        for part, weight in zip(self.parts, weights, strict=True):
+            part.memory_bytes = self.memory_bytes * weight // max(1, sum(weights))
 
     def make_room(self, part: "ReaderMemory", num_bytes: int) -> None:
         """Free room for `num_bytes` more in `part`: of the part furthest above its share, the least
@@ -81,14 +85,21 @@ class _Shards(NamedTuple):
 
 
 def memory_of(datasets: Sequence[Dataset], split: str) -> StreamMemory:
-    """Memory for a stream over `datasets`: `DECODED_BYTES`, or what windows of two shards take.
+    """Memory for a stream over `datasets`: `DECODED_BYTES`, or what windows of two shards take."""
+    decoded = [_decoded(dataset, split) for dataset in datasets]
+    smallest = _window_bytes(decoded, MIN_CHOSEN_SHARDS)
+    return StreamMemory(max(DECODED_BYTES, smallest), len(datasets))
+
+
+def divide(
+    memory: StreamMemory, datasets: Sequence[Dataset], split: str, window_shards: int | None
+) -> None:
+    """Divide `memory` as windows of `window_shards` need it; without windows, as all shards do.
 
     Mapped shards need none.
     """
     decoded = [_decoded(dataset, split) for dataset in datasets]
-    smallest = _window_bytes(decoded, MIN_CHOSEN_SHARDS)
-    weights = [shards.window_bytes(1) for shards in decoded]
-    return StreamMemory(max(DECODED_BYTES, smallest), weights)
+    memory.divide([one.window_bytes(window_shards or one.num_shards) for one in decoded])
 
 
 def check_memory(

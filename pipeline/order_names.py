@@ -99,7 +99,7 @@ class OrderWish:
 
 def chosen_shards(manifests: Sequence[Manifest], split: str) -> int:
     """Shards of a window: one window of every data set has about `WINDOW_BYTES` of rows, and all of
-    them together at most `FEW_OPEN_SHARDS` shards.
+    them together at most `FEW_OPEN_SHARDS` shards, or one each where there are more data sets.
 
     From the mean rows of a shard and the bytes of a row, thus the same wherever the files are.
     """

@@ -14,8 +14,8 @@ import numpy as np
 
 from pipeline.batch import Batch
 from pipeline.batches import BatchSource, Cut
-from pipeline.cache_need import check_cache
-from pipeline.decoded_memory import check_memory, memory_of
+from pipeline.cache_need import check_caches
+from pipeline.decoded_memory import check_memory, divide, memory_of
 from pipeline.given_data import Given, open_mixture
 from pipeline.given_numbers import whole_number
 from pipeline.mixed_data import MixedData, Segments
@@ -95,8 +95,8 @@ class RowStream:
         if change and replay:
             raise UserError("change=True beside replay=True: give one of them")
         wish = OrderWish(order, window_shards)
-        self._cache = _opened_cache(cache, whole_number("cache_bytes", cache_bytes, 1))
-        mixed = open_mixture(datasets, split, self._cache)
+        cache = _opened_cache(cache, whole_number("cache_bytes", cache_bytes, 1))
+        mixed = open_mixture(datasets, split, cache)
         self.datasets = tuple(dataset for dataset, _ in mixed)
         """In the order that `Batch.datasets` refers to: by digest, however they were given."""
         self.row_format = self.datasets[0].row_format
@@ -180,11 +180,10 @@ class RowStream:
         self._stop()
         visits = self._data.visits(segments, consumed_rows)
         window_shards = window_shards_of(segments[-1].order)
+        divide(self._memory, self.datasets, self._split, window_shards)
         if window_shards is not None and not self._is_replay:
             check_memory(self._memory, self.datasets, self._split, window_shards)
-        if self._cache is not None:
-            opened = list(zip(self.datasets, self._readers, strict=True))
-            check_cache(self._cache, opened, visits, consumed_rows)
+        check_caches(list(zip(self.datasets, self._readers, strict=True)), visits, consumed_rows)
         total = None if self._epochs is None else visits.total(self._epochs)
         self._cut = replace(self._cut, total=total)
         self._visits, self._source = visits, BatchSource(visits, self._readers, self._cut)

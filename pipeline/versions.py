@@ -56,8 +56,8 @@ class Lineage:
             content = self.dataset.store.read(name)
         except OSError as error:
             raise DatasetError(
-                f"{place}: cannot be read ({error.strerror or error}), so it is not known whether "
-                f"a state belongs to this data set; {REMEDY}"
+                f"{place}: cannot be read ({error.strerror or error}), so it is not known "
+                f"what this data set has grown from; {REMEDY}"
             ) from error
         manifest = Manifest.from_bytes(content, place)
         self._check_grown(manifest)

@@ -12,8 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.checked import Limits, parse
-from schemas.errors import DatasetError
+from schemas.checked import Limits
 
 SCHEMA_VERSION = 3
 """Version of rows, shards, records, plan and manifest; CHANGELOG.md marks every change."""
@@ -143,20 +142,6 @@ class RowFormat:
             "ignore": self.ignore,
             "objectives": list(self.objectives),
         }
-
-    @classmethod
-    def from_mapping(cls, mapping: dict[str, Any], place: str) -> Self:
-        """Inverse of `to_mapping`; `DatasetError` naming `place` for another schema version.
-
-        Raises `ValueError` for what is no row format.
-        """
-        version = mapping.get("schema_version") if isinstance(mapping, dict) else SCHEMA_VERSION
-        if version != SCHEMA_VERSION:
-            raise DatasetError(
-                f"{place}: schema version {version!r}, this release reads "
-                f"{SCHEMA_VERSION}; rebuild the data set or use the release that wrote it"
-            )
-        return parse(cls, mapping)
 
     def check(self) -> None:
         """Raise `ValueError` for a type that no row has."""

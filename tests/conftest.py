@@ -29,10 +29,13 @@ def _home_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _signals_reach_children() -> None:
-    """Behind `nohup` or `&` this process ignores signals; those it starts must not inherit that."""
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    """Behind `nohup` or `&` this process ignores signals; those it starts must not inherit that,
+    and a test may interrupt this one."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

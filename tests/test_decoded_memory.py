@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline import decoded_memory
 from pipeline.dataset import Dataset, open_dataset
-from pipeline.decoded_memory import StreamMemory, check_memory, memory_of
+from pipeline.decoded_memory import StreamMemory, check_memory, divide, memory_of
 from pipeline.reader import gather_mixed
 from pipeline.shard_blocks import UNVERIFIED
 from pipeline.stream import RowStream
@@ -67,6 +67,7 @@ def test_an_epoch_that_began_with_larger_windows_ends_with_them(
         assert decoded(stream)[small] <= 8
 
 
+@example(memory_rows=14, wanted=[(0, 5), (1, 0), (2, 0)])
 @given(
     memory_rows=st.integers(0, 60),
     wanted=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 23)), min_size=1, max_size=60),
@@ -74,7 +75,8 @@ def test_an_epoch_that_began_with_larger_windows_ends_with_them(
 def test_any_rows_of_several_readers_are_gathered_whatever_they_share(
     uneven: list[Path], memory_rows: int, wanted: list[tuple[int, int]]
 ) -> None:
-    memory = StreamMemory(memory_rows * ROW_BYTES, [5, 1, 1])
+    memory = StreamMemory(memory_rows * ROW_BYTES, 3)
+    memory.divide([5, 1, 1])
     readers = [
         open_dataset(path).reader(TRAIN, None, part)
         for path, part in zip(uneven[:3], memory.parts, strict=True)
@@ -85,8 +87,9 @@ def test_any_rows_of_several_readers_are_gathered_whatever_they_share(
         choices, numbers = (np.array(column, np.int64) for column in zip(*wanted, strict=True))
         expected = [rows[choice][number] for choice, number in wanted]
         assert np.array_equal(gather_mixed(readers, choices, numbers), expected)
+        sure = sum(max(part.memory_bytes, 5 * ROW_BYTES) for part in memory.parts)
         held = sum(reader.num_decoded_bytes for reader in readers)
-        assert held <= max(memory_rows, 15) * ROW_BYTES
+        assert held <= max(memory.memory_bytes, sure)
 
 
 @given(
@@ -97,7 +100,8 @@ def test_any_rows_of_several_readers_are_gathered_whatever_they_share(
 def test_what_others_leave_free_is_used_and_nobody_loses_a_part_of_its_share(
     used: list[tuple[int, int]], weights: list[int], memory_bytes: int
 ) -> None:
-    memory = StreamMemory(memory_bytes, weights)
+    memory = StreamMemory(memory_bytes, 3)
+    memory.divide(weights)
     offsets = [np.full(8, UNVERIFIED) for _ in range(3)]
     for number, batch in used:
         part, before = memory.parts[number], [one.num_bytes for one in memory.parts]
@@ -111,7 +115,8 @@ def test_what_others_leave_free_is_used_and_nobody_loses_a_part_of_its_share(
             if other is not part:
                 lost = had - other.num_bytes
                 assert lost == 0 or (not fits and had > other.memory_bytes)
-        assert sum(one.num_bytes for one in memory.parts) <= max(memory_bytes, 30)
+        sure = sum(max(one.memory_bytes, 10) for one in memory.parts)
+        assert sum(one.num_bytes for one in memory.parts) <= max(memory_bytes, sure)
     counts = [10 * int((one != UNVERIFIED).sum()) for one in offsets]
     assert counts == [part.num_bytes for part in memory.parts]
 
@@ -140,6 +145,21 @@ def test_windows_that_do_not_fit_are_refused_with_all_numbers(
         assert len(next(stream)) == 64
 
 
+@pytest.mark.parametrize("window_shards", [1, 2, 3, 4])
+def test_windows_that_fit_altogether_fit_into_their_shares(
+    uneven: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window_shards: int
+) -> None:
+    alone = write_dataset_as(tmp_path, "arrow-lz4", rows=200, shards=1)
+    datasets = opened([alone, *uneven[:2]])
+    needed = [200, 60 * window_shards, 6 * window_shards]
+    monkeypatch.setattr(decoded_memory, "DECODED_BYTES", sum(needed) * ROW_BYTES)
+    memory = memory_of(datasets, TRAIN)
+    divide(memory, datasets, TRAIN, window_shards)
+    check_memory(memory, datasets, TRAIN, window_shards)
+    for part, rows in zip(memory.parts, needed, strict=True):
+        assert part.memory_bytes >= rows * ROW_BYTES
+
+
 def test_windows_of_two_shards_always_fit(
     uneven: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,7 +172,9 @@ def test_windows_of_two_shards_always_fit(
 
 def test_mapped_shards_take_no_memory(uneven: list[Path], tmp_path: Path) -> None:
     mapped = write_dataset_as(tmp_path, "arrow", rows=3000, shards=2)
-    memory = memory_of(opened([mapped, uneven[0], uneven[1]]), TRAIN)
+    datasets = opened([mapped, uneven[0], uneven[1]])
+    memory = memory_of(datasets, TRAIN)
+    divide(memory, datasets, TRAIN, 2)
     shares = [part.memory_bytes for part in memory.parts]
     assert shares[0] == 0
     assert shares[1] == pytest.approx(10 * shares[2], rel=0.01)

@@ -15,6 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from jobs.cli import cli
+from pipeline.dataset import open_dataset
+from pipeline.shard_cache.folder import CacheFolder
 from pipeline.stream import RowStream
 from schemas.errors import CorruptDataError, UserError
 from tests.datasets import flip, write_dataset
@@ -122,6 +124,14 @@ def test_a_cache_too_small_for_a_window_is_refused_with_all_numbers(
         rows_of("s3://bucket/arrow", cache=tmp_path / "cache", cache_bytes=9000)
 
 
+def test_the_cache_of_an_opened_data_set_may_be_too_small_as_well(
+    server: ObjectServer, tmp_path: Path
+) -> None:
+    opened = open_dataset("s3://bucket/arrow", CacheFolder(tmp_path / "cache", 9000))
+    with pytest.raises(UserError, match=r"too small for windows of 3 shards.*the limit.*9000"):
+        RowStream(opened, 8, order="windowed", window_shards=3)
+
+
 def test_damage_at_the_source_is_an_error_that_names_it(
     server: ObjectServer, tmp_path: Path, folder: Path
 ) -> None:
@@ -164,5 +174,5 @@ def test_the_first_interrupt_ends_a_stream_that_waits_for_its_server(
             interrupt.start()
             with pytest.raises(KeyboardInterrupt):
                 next(stream)
-            assert time.monotonic() - begun < 1.2
-        assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 2
+        assert time.monotonic() - begun < 2.5

@@ -12,7 +12,7 @@ from pipeline.dataset import Dataset, open_dataset
 from pipeline.shard_places import LocalPlace
 from pipeline.stores.local import LocalStore
 from pipeline.tokens import open_tokenizer
-from schemas.config import Config
+from schemas.config import Config, digest, read_toml, to_toml
 from schemas.errors import CorruptDataError, RunError, UserError
 from schemas.train_config import TrainConfig
 from tests.datasets import reseal
@@ -77,4 +77,20 @@ def test_a_run_that_lost_its_data_is_named(tmp_path: Path, built: Path) -> None:
     prepare(tmp_path, built)
     (tmp_path / "data.json").unlink()
     with pytest.raises(RunError, match=r"data\.json: cannot be read \(No such file"):
+        open_run(tmp_path)
+
+
+def test_keys_of_later_releases_are_taken_as_their_defaults(tmp_path: Path, built: Path) -> None:
+    prepare(tmp_path, built)
+    expected = open_run(tmp_path).config
+    stated = read_toml(tmp_path / "config.toml")
+    del stated["train"]["order"], stated["train"]["window_shards"]
+    (tmp_path / "config.toml").write_text(to_toml(stated) + "\n")
+    reseal(tmp_path / "data.json", config_digest=digest(stated))
+    run = open_run(tmp_path)
+    assert run.config == expected
+    assert run.config_digest == digest(stated)
+    stated["train"]["seed"] = 9
+    (tmp_path / "config.toml").write_text(to_toml(stated) + "\n")
+    with pytest.raises(RunError, match="changed or damaged since"):
         open_run(tmp_path)

@@ -55,7 +55,7 @@ def test_a_shard_describes_itself_to_any_arrow_reader(tmp_path):
     with pa.memory_map(str(tmp_path / "s.arrow")) as source:
         schema = pa.ipc.open_file(source).schema
     described = json.loads(schema.metadata[b"blankstream"])
-    assert RowFormat.from_mapping(described, "a shard") == WIDE
+    assert described == WIDE.to_mapping()
     assert schema.field("row").type == pa.list_(pa.uint32(), WIDE.width)
 
 

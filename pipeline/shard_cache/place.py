@@ -38,7 +38,8 @@ class CachedPlace:
     are_copies = True
 
     def __init__(self, store: Store, cache: CacheFolder, tries: Retries = TRIES) -> None:
-        self._store, self._cache, self._fetcher = store, cache, Fetcher(store, cache, tries)
+        self.cache = cache
+        self._store, self._fetcher = store, Fetcher(store, cache, tries)
         self._tries = tries.tries
         self._stop = Stop()
         self._damaged: Counter[str] = Counter()
@@ -118,11 +119,11 @@ class CachedPlace:
         others; a further call replaces them.
         """
         chosen = list(self._within_limit(wanted))
-        self._cache.uses.expect(self._reader, [stored.hashes.sha256 for stored in chosen])
+        self.cache.uses.expect(self._reader, [stored.hashes.sha256 for stored in chosen])
         if self._ahead is None or self._ahead.is_lost:
             fetcher = self._fetcher
             self._ahead = Ahead(lambda one, stop: fetcher.fetch(one, Urgency.AHEAD, stop))
-            self._end = weakref.finalize(self, _end, self._ahead, self._cache, self._reader)
+            self._end = weakref.finalize(self, _end, self._ahead, self.cache, self._reader)
         self._ahead.want(chosen)
 
     def close(self) -> None:
@@ -133,7 +134,7 @@ class CachedPlace:
             ahead.close()
 
     def _within_limit(self, wanted: Sequence[StoredFile]) -> Iterator[StoredFile]:
-        room, seen = self._cache.limit_bytes, set[str]()
+        room, seen = self.cache.limit_bytes, set[str]()
         for stored in wanted:
             if stored.hashes.sha256 not in seen:
                 seen.add(stored.hashes.sha256)
@@ -156,9 +157,9 @@ class CachedPlace:
     def _check_losses(self, stored: StoredFile, losses: int) -> None:
         if losses > _MAX_LOSSES:
             raise StorageError(
-                f"{self._cache.folder}: the copy of {self._store.where(stored.path)} went "
+                f"{self.cache.folder}: the copy of {self._store.where(stored.path)} went "
                 f"{losses} times right after it was fetched: the limit of "
-                f"{self._cache.limit_bytes} bytes is too small for what is read at once; raise it"
+                f"{self.cache.limit_bytes} bytes is too small for what is read at once; raise it"
             )
 
     @contextmanager
@@ -167,7 +168,7 @@ class CachedPlace:
             yield
         except OSError as error:
             raise StorageError(
-                f"{self._cache.folder}: the cache cannot be used ({error.strerror or error}); "
+                f"{self.cache.folder}: the cache cannot be used ({error.strerror or error}); "
                 "see to its disk, and run the same command again"
             ) from error
 
