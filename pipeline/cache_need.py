@@ -24,6 +24,8 @@ def check_caches(
 
     An order without windows touches every shard and needs no less than all; it is not checked.
     """
+    if not any(isinstance(dataset.place, CachedPlace) for dataset, _ in opened):
+        return
     needed, num_shards = Counter[CacheFolder](), Counter[CacheFolder]()
     for coming in visits.ahead(consumed_rows):
         dataset, reader = opened[coming.source]

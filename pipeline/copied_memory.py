@@ -6,6 +6,7 @@ Stands below `reader.py`, which knows the addresses.
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,39 +50,32 @@ class _Memory:
         }
 
 
-def copy_memory(
-    addresses: Addresses, item_bytes: int, ends: Sequence[int]
-) -> list[NDArray[np.void]]:
-    """The `item_bytes` bytes at each of `addresses` (n,), copied to one array for each part; part i
-    ends at `ends[i]` and begins where the one before ends, the last one ends at n.
+def copy_rows(
+    addresses: Addresses, dtype: str, width: int, ends: Sequence[int]
+) -> list[NDArray[Any]]:
+    """The rows of `width` values at each of `addresses` (n,), copied to one array (m, width) for
+    each part; part i ends at `ends[i]` and begins where the one before ends, the last ends at n.
 
     One fancy index over all mappings for each piece, of one large or several small parts: half the
     work of one index per shard, whose result must be copied once more into its place. Every address
     must be that of mapped memory.
     """
     if not len(addresses):
-        return [np.empty(0, f"|V{item_bytes}") for _ in ends]
-    start = int(addresses.min())
+        return [np.empty((0, width), dtype) for _ in ends]
+    start, row_bytes = int(addresses.min()), width * np.dtype(dtype).itemsize
     count = int(addresses.max()) - start + 1
-    if count * item_bytes < _MAX_EXTENT:
-        memory: NDArray[np.void] = np.asarray(_Memory(start, count, item_bytes))
-        return _copied(memory, addresses - start, ends)
-    items = np.empty(len(addresses), f"|V{item_bytes}")
+    if count * row_bytes < _MAX_EXTENT:
+        memory: NDArray[np.void] = np.asarray(_Memory(start, count, row_bytes))
+        offsets, parts = addresses - start, []
+        for first, piece_ends in _pieces(ends):
+            piece = memory[offsets[first : piece_ends[-1]]].view(dtype)
+            piece = piece.reshape(piece_ends[-1] - first, width)
+            parts += [piece[a - first : b - first] for a, b in pairwise([first, *piece_ends])]
+        return parts
+    rows = np.empty((len(addresses), width), dtype)
     for half in np.array_split(np.argsort(addresses), 2):
-        (items[half],) = copy_memory(addresses[half], item_bytes, [len(half)])
-    return [items[first:stop] for first, stop in pairwise([0, *ends])]
-
-
-def _copied(
-    memory: NDArray[np.void], offsets: Addresses, ends: Sequence[int]
-) -> list[NDArray[np.void]]:
-    parts = []
-    for start, piece_ends in _pieces(ends):
-        piece = memory[offsets[start : piece_ends[-1]]]
-        parts += [
-            piece[first - start : stop - start] for first, stop in pairwise([start, *piece_ends])
-        ]
-    return parts
+        (rows[half],) = copy_rows(addresses[half], dtype, width, [len(half)])
+    return [rows[first:stop] for first, stop in pairwise([0, *ends])]
 
 
 def _pieces(ends: Sequence[int]) -> Iterator[tuple[int, list[int]]]:

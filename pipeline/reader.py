@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copied_memory import copy_memory
+from pipeline.copied_memory import copy_rows
 from pipeline.open_shards import OpenShards
 from pipeline.order import Numbers
 from pipeline.shard_blocks import ShardBlock
@@ -28,7 +28,7 @@ class _Part(NamedTuple):
     shard, the record batch, and the row in that batch."""
 
     block: ShardBlock
-    here: Numbers
+    here: Numbers | slice
     shards: Numbers
     batches: Numbers
     rows: Numbers
@@ -127,13 +127,11 @@ class RowReader:
     def _parts(self, row_numbers: Numbers) -> list[_Part] | None:
         """Where the rows are, in shards that were refreshed; None for too many of them, or of
         blocks."""
-        numbers = np.searchsorted(self._table.first_rows, row_numbers, side="right") - 1
+        groups = _groups(np.searchsorted(self._table.first_rows, row_numbers, side="right") - 1)
         parts, room = [], self._shards.max_open_shards
-        touched_blocks = np.flatnonzero(np.bincount(numbers)).tolist()
-        if len(touched_blocks) > _MAX_BLOCKS:
+        if len(groups) > _MAX_BLOCKS:
             return None
-        for number in touched_blocks:
-            here = np.flatnonzero(numbers == number)
+        for number, here in groups:
             block, rows = self._block(number), row_numbers[here]
             shards = np.searchsorted(block.first_rows, rows, side="right") - 1
             touched = np.flatnonzero(np.bincount(shards)).tolist()
@@ -156,6 +154,15 @@ class RowReader:
         return block
 
 
+def _groups(numbers: Numbers) -> list[tuple[int, Numbers | slice]]:
+    """Each value of `numbers` (n,), none negative, and where it is; where all are equal, a slice,
+    with which nothing is copied."""
+    values = np.flatnonzero(np.bincount(numbers)).tolist()
+    if len(values) == 1:
+        return [(values[0], slice(None))]
+    return [(value, np.flatnonzero(numbers == value)) for value in values]
+
+
 def gather_mixed(
     readers: Sequence[RowReader], choices: Numbers, row_numbers: Numbers
 ) -> NDArray[Any]:
@@ -167,13 +174,11 @@ def gather_mixed(
 def gather_parts(
     readers: Sequence[RowReader], choices: Numbers, row_numbers: Numbers, ends: Sequence[int]
 ) -> list[NDArray[Any]]:
-    """The same rows as one array for each part, as `copy_memory` cuts them."""
+    """The same rows as one array for each part, as `copy_rows` cuts them."""
     row_format = readers[0].row_format
     addresses = _locate_all(readers, choices, row_numbers)
     if addresses is not None:
-        parts = copy_memory(addresses, row_format.row_bytes, ends)
-        dtype, width = row_format.dtype, row_format.width
-        return [part.view(dtype).reshape(len(part), width) for part in parts]
+        return copy_rows(addresses, row_format.dtype, row_format.width, ends)
     rows = np.empty((len(row_numbers), row_format.width), row_format.dtype)
     for half in np.array_split(np.argsort(row_numbers), 2):
         rows[half] = gather_mixed(readers, choices[half], row_numbers[half])
@@ -187,9 +192,8 @@ def _locate_all(
     addresses = np.empty_like(row_numbers)
     while True:
         before = [reader.num_verified for reader in readers]
-        for choice, reader in enumerate(readers):
-            here = np.flatnonzero(choices == choice)
-            located = reader.locate(row_numbers[here])
+        for choice, here in _groups(choices):
+            located = readers[choice].locate(row_numbers[here])
             if located is None:
                 return None
             addresses[here] = located

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import copied_memory
-from pipeline.copied_memory import copy_memory
+from pipeline.copied_memory import copy_rows
 
 ITEM_BYTES = 6
 PLACES = [np.random.default_rng(seed).bytes(600) for seed in range(3)]
@@ -26,7 +26,7 @@ def expected(where: list[tuple[int, int]]) -> list[bytes]:
 def copied(parts: list[list[tuple[int, int]]]) -> list[list[bytes]]:
     addresses = np.array([BASES[place] + at for part in parts for place, at in part], np.int64)
     ends = np.cumsum([len(part) for part in parts]).tolist()
-    found = copy_memory(addresses, ITEM_BYTES, ends)
+    found = copy_rows(addresses, "uint8", ITEM_BYTES, ends)
     return [[item.tobytes() for item in part] for part in found]
 
 
@@ -54,22 +54,22 @@ def test_parts_are_the_same_however_many_share_a_piece(
 
 
 def test_what_is_copied_may_be_written_to_and_changes_nothing_else() -> None:
-    first, second = copy_memory(np.array([BASES[0], BASES[0] + 1]), ITEM_BYTES, [1, 2])
-    first[:] = b"\0" * ITEM_BYTES
+    first, second = copy_rows(np.array([BASES[0], BASES[0] + 1]), "uint8", ITEM_BYTES, [1, 2])
+    first[:] = 0
     assert second.tobytes() == PLACES[0][1 : 1 + ITEM_BYTES]
-    assert bytes(first) != PLACES[0][:ITEM_BYTES]
+    assert first.tobytes() != PLACES[0][:ITEM_BYTES]
 
 
 COPYING = """
 import resource
 import numpy as np
-from pipeline.copied_memory import copy_memory, keep_freed_memory
+from pipeline.copied_memory import copy_rows, keep_freed_memory
 source = np.ones((4096, 4096), np.uint8)
 addresses = source.ctypes.data + 4096 * np.arange(4096)
 keep_freed_memory()
 def copies(count):
     for _ in range(count):
-        copy_memory(addresses, 4096, range(64, 4097, 64))
+        copy_rows(addresses, "uint8", 4096, range(64, 4097, 64))
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 copies(3)
 print(-copies(0) + copies(10))

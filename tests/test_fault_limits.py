@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline import reader as reader_module
-from pipeline.copied_memory import copy_memory
+from pipeline.copied_memory import copy_rows
 from pipeline.dataset import open_dataset
 from pipeline.mapped_shards import MappedShard
 from pipeline.open_shards import MAPPED_FORMAT
@@ -115,10 +115,10 @@ def test_a_change_between_the_last_look_and_the_copy_is_in_that_copy_and_in_no_o
 
     def changed_then_copied(*arguments: Any) -> list[NDArray[np.void]]:
         flip(shard, position)
-        return copy_memory(*arguments)
+        return copy_rows(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(reader_module, "copy_memory", changed_then_copied)
+        patch.setattr(reader_module, "copy_rows", changed_then_copied)
         found = reader.gather(ALL)
     assert np.flatnonzero((found != ROWS).any(axis=1)).tolist() == [STRUCK]
     with pytest.raises(CorruptDataError, match=r"00001\.arrow: record batch 1"):
@@ -156,14 +156,14 @@ import os, sys
 import numpy as np
 from pipeline import reader
 from pipeline.dataset import open_dataset
-from pipeline.copied_memory import copy_memory
+from pipeline.copied_memory import copy_rows
 from pipeline.mapped_shards import MappedShard
 def copied(*arguments):
     os.truncate(sys.argv[2], 0)
-    return copy_memory(*arguments)
+    return copy_rows(*arguments)
 rows = open_dataset(sys.argv[1]).reader("train")
 rows.gather(np.arange(36))
-reader.copy_memory = copied
+reader.copy_rows = copied
 rows.gather(np.arange(36))
 """
 
