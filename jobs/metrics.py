@@ -117,6 +117,8 @@ def read_metrics(run: Path, step: int) -> dict[str, Any]:
             f"{path}: cannot be read ({error}), so it is not known whether step {step} was taken; "
             "restore it from a copy"
         ) from error
+    if step <= taken:
+        raise RunError(f"{path}: the line of step {step} is missing; restore it from a copy")
     steps = f"the steps 1..{taken}" if taken else "no step yet"
     raise RunError(f"{run}: step {step} was not taken; the run has taken {steps}")
 

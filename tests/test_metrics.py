@@ -87,6 +87,13 @@ def test_the_line_of_a_step_is_read_while_others_are_written(tmp_path: Path) -> 
         read_metrics(tmp_path, 13)
 
 
+def test_a_line_that_is_lost_among_others_is_no_step_that_was_not_taken(tmp_path: Path) -> None:
+    lines = [f'{{"step": {step}, "loss": 1.0}}\n' for step in (1, 2, 3)]
+    (tmp_path / METRICS_NAME).write_text(lines[0] + "#" + lines[1][1:] + lines[2])
+    with pytest.raises(RunError, match=r"metrics\.jsonl: the line of step 2 is missing; restore"):
+        read_metrics(tmp_path, 2)
+
+
 def test_a_run_without_a_step_has_none_to_read(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"metrics\.jsonl: cannot be read .* whether step 1 was tak"):
         read_metrics(tmp_path, 1)
