@@ -1,7 +1,7 @@
 """Rows per second of each order over ever more shards: what a global shuffle of many files costs.
 
-Rows of 140 bytes, shards of 3,448, page cache warm, batches of 64. A gather of about 1,024 rows in
-global order touches as many shards, at whose files it looks, 3 us each; a window touches 16. Shards
+Rows of 140 bytes, shards of 3,448, page cache warm, batches of 64. A gather of 4,096 rows in global
+order touches up to as many shards, at whose files it looks, 3 us each; a window touches 16. Shards
 are opened again, 100 us each, where there are more than `MAX_OPEN_SHARDS`, which `auto` leaves to
 the windowed order. The warm-up opens what it can. Prints one JSON line for each number of shards.
 """
