@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,14 @@ class Result:
     message: str
 
 
+@contextmanager
+def folder_in_memory() -> Iterator[Path]:
+    """A folder that is gone afterwards, in memory where the system has a place for files there."""
+    place = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="blankstream-", dir=place) as name:
+        yield Path(name)
+
+
 def run_matrix(folder: Path, positions: int = BITS_OF_A_REGION) -> list[Result]:
     """Every cell, in child processes that work below `folder`."""
     world = World(folder / "world")
@@ -69,15 +78,16 @@ def run_cells(folder: Path, positions: int, numbers: list[int]) -> dict[int, tup
 
 def _run_child(folder: Path, positions: int, numbers: list[int]) -> dict[int, tuple[str, str]]:
     """Outcomes of cells from the first one on, up to one that ends its process."""
-    child = subprocess.run(
-        [*CHILD, str(folder / "world"), str(positions)],
-        input=json.dumps(numbers),
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=_ROOT,
-        timeout=_CHILD_SECONDS,
-        check=False,
-    )
+    with folder_in_memory() as base:
+        child = subprocess.run(
+            [*CHILD, str(folder / "world"), str(positions), str(base)],
+            input=json.dumps(numbers),
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=_ROOT,
+            timeout=_CHILD_SECONDS,
+            check=False,
+        )
     found = dict(zip(numbers, map(json.loads, child.stdout.splitlines()), strict=False))
     if len(found) < len(numbers):
         assert child.returncode < 0, "an error of the matrix itself, see above"
@@ -128,20 +138,20 @@ def _word(results: list[Result]) -> str:
     )
 
 
-def _serve(world: World, positions: int, numbers: list[int]) -> Iterator[str]:
-    """The outcome of each cell as a line, as soon as it is known."""
-    cells = all_cells(world, positions)
-    base = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
+def _serve(cells: list[Cell], numbers: list[int], world: World, base: Path) -> Iterator[str]:
+    """The outcome of each cell as a line, as soon as it is known, run in a folder below `base`."""
     for number in numbers:
-        with tempfile.TemporaryDirectory(prefix="blankstream-", dir=base) as folder:
+        with tempfile.TemporaryDirectory(dir=base) as folder:
             yield json.dumps(outcome_of(world, cells[number], Path(folder)))
 
 
 def main(arguments: list[str]) -> None:
-    """Print the tables, or as a child, given the folder of a world, outcomes."""
+    """Print the tables, or as a child, given the folders of a world and for cells, outcomes."""
     if arguments:
-        folder, positions = arguments
-        for line in _serve(World(Path(folder)), int(positions), json.load(sys.stdin)):
+        folder, positions, base = arguments
+        world = World(Path(folder))
+        cells = all_cells(world, int(positions))
+        for line in _serve(cells, json.load(sys.stdin), world, Path(base)):
             print(line, flush=True)
         return
     with tempfile.TemporaryDirectory(prefix="blankstream-") as name:

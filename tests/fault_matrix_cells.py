@@ -100,7 +100,7 @@ class World:
 
 
 def all_cells(world: World, positions: int) -> list[Cell]:
-    """Every cell, with so many bits of each region; more than one also cut at every region."""
+    """Every cell, with so many bits of each region."""
     return [
         Cell(place, moment, shard_format, target, fault, position)
         for shard_format in SHARD_FORMATS
@@ -114,16 +114,16 @@ def all_cells(world: World, positions: int) -> list[Cell]:
 def _struck(
     world: World, shard_format: str, target: str, positions: int
 ) -> Iterator[tuple[str, int]]:
-    """Faults of a file, with a position: those in a region that is empty are none."""
+    """Faults of a file, with a position: those in a region that is empty are none. It is cut at
+    every edge of a region, in the middle, and before its last byte."""
     offsets = _offsets(world, shard_format, target)
     regions = list(itertools.pairwise(offsets))
     at = {HEADER: regions[:1], FIRST: regions[1:2], LATER: regions[2:-1], FOOTER: regions[-1:]}
     at[BIT] = regions
     for fault in FAULTS[target]:
         if fault == CUT:
-            last = offsets[-1] - 1
-            edges = {*offsets[1:-1], last} - {0} if positions > 1 else set()
-            yield from ((CUT, edge) for edge in sorted(edges | {offsets[-1] // 2}))
+            edges = {*offsets[1:-1], offsets[-1] // 2, offsets[-1] - 1} - {0}
+            yield from ((CUT, edge) for edge in sorted(edges))
         elif fault.startswith(BIT):
             for start, stop in at[fault]:
                 yield from ((fault, one) for one in _spread(start, stop, positions))

@@ -82,11 +82,10 @@ def test_changes_of_the_world_size_leave_the_global_batches_alone(worlds, batch_
 
 @given(st.integers(1, 30), st.integers(0, 60), st.integers(0, 60), st.booleans())
 def test_the_last_batch_is_short_or_left_out(batch_rows, start, total, drop_last):
-    cut, sizes = Cut(batch_rows, 0, 1, total, drop_last), []
+    cut, sizes, whole = Cut(batch_rows, 0, 1, total, drop_last), [], max(0, total - start)
     while (stop := cut.stop(start)) > start:
         sizes.append(stop - start)
         start = stop
     assert set(sizes[:-1]) <= {batch_rows}
-    left = max(0, total - start)
-    assert left < batch_rows if drop_last else not left
     assert not drop_last or set(sizes) <= {batch_rows}
+    assert sum(sizes) == (whole // batch_rows * batch_rows if drop_last else whole)

@@ -22,6 +22,7 @@ from pipeline.open_shards import MAPPED_FORMAT
 from schemas.errors import CorruptDataError
 from schemas.samples import SHARD_FORMATS
 from tests.datasets import Content, flip, random_rows
+from tests.fault_matrix import folder_in_memory
 from tests.format_datasets import write_dataset_as
 
 pytestmark = pytest.mark.fault
@@ -30,6 +31,13 @@ CONTENT = Content(rows=36, shards=3, batch_rows=4)
 ROWS = random_rows(CONTENT).rows
 ALL, STRUCK = np.arange(36), 17
 DECODED = [name for name in SHARD_FORMATS if name != MAPPED_FORMAT]
+
+
+@pytest.fixture
+def in_memory() -> Iterator[Path]:
+    """A folder whose pages the system does not store just when a test hopes that it does not."""
+    with folder_in_memory() as folder:
+        yield folder
 
 
 @contextmanager
@@ -63,9 +71,9 @@ def place_of_row(shard: Path) -> int:
 
 
 def test_a_change_that_keeps_inode_size_and_times_goes_unseen_where_it_is_mapped_and_verified(
-    tmp_path: Path,
+    in_memory: Path,
 ) -> None:
-    path = write_dataset_as(tmp_path, "arrow", **vars(CONTENT))
+    path = write_dataset_as(in_memory, "arrow", **vars(CONTENT))
     shard = shard_of(path)
     with written_through(shard) as memory:
         reader = open_dataset(path).reader("train")
@@ -78,8 +86,8 @@ def test_a_change_that_keeps_inode_size_and_times_goes_unseen_where_it_is_mapped
                 open_dataset(path).reader("train").gather(ALL)
 
 
-def test_such_a_change_is_found_where_it_comes_before_the_first_touch(tmp_path: Path) -> None:
-    path = write_dataset_as(tmp_path, "arrow", **vars(CONTENT))
+def test_such_a_change_is_found_where_it_comes_before_the_first_touch(in_memory: Path) -> None:
+    path = write_dataset_as(in_memory, "arrow", **vars(CONTENT))
     shard = shard_of(path)
     with written_through(shard) as memory:
         reader = open_dataset(path).reader("train")
@@ -91,9 +99,9 @@ def test_such_a_change_is_found_where_it_comes_before_the_first_touch(tmp_path: 
 
 @pytest.mark.parametrize("shard_format", DECODED)
 def test_such_a_change_does_not_reach_rows_that_were_decoded(
-    tmp_path: Path, shard_format: str
+    in_memory: Path, shard_format: str
 ) -> None:
-    path = write_dataset_as(tmp_path, shard_format, **vars(CONTENT))
+    path = write_dataset_as(in_memory, shard_format, **vars(CONTENT))
     shard = shard_of(path)
     with written_through(shard) as memory:
         reader = open_dataset(path).reader("train")
@@ -152,12 +160,13 @@ def once(first: Callable[..., object], then: Callable[..., object]) -> Callable[
 
 
 TRUNCATING = """
-import os, sys
+import os, resource, sys
 import numpy as np
 from pipeline import reader
 from pipeline.dataset import open_dataset
 from pipeline.copied_memory import copy_rows
 from pipeline.mapped_shards import MappedShard
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 def copied(*arguments):
     os.truncate(sys.argv[2], 0)
     return copy_rows(*arguments)

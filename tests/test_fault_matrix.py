@@ -126,18 +126,31 @@ def test_an_error_that_says_too_little_would_be_seen(
     assert outcome == "an error that does not say the command that mends: oh"
 
 
+DYING = """
+import json, os, resource, signal, sys
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+world, _, base = sys.argv[1:]
+open(base + "/left", "w").close()
+with open(os.path.dirname(world) + "/bases", "a") as bases:
+    print(base, file=bases)
+numbers = json.loads(input())
+print('["healed", ""]', flush=True)
+if len(numbers) > 1:
+    os.kill(os.getpid(), signal.SIGBUS)
+"""
+"""A child that runs one cell of what it is given, and dies of a bus error in the next."""
+
+
 def test_a_process_that_dies_would_be_seen_and_the_other_cells_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A child that runs one cell of what it is given, and dies of a bus error in the next."""
-    child = (
-        'import json, os; numbers = json.loads(input()); print(\'["healed", ""]\', flush=True)\n'
-        f"if len(numbers) > 1: os.kill(os.getpid(), {signal.SIGBUS.value})"
-    )
-    monkeypatch.setattr(fault_matrix, "CHILD", [sys.executable, "-c", child])
+    monkeypatch.setattr(fault_matrix, "CHILD", [sys.executable, "-c", DYING])
     found = run_cells(tmp_path, 1, [7, 2, 5, 1, 3])
     died = (f"process ended with {-signal.SIGBUS.value}", "")
     assert found == {7: ("healed", ""), 2: died, 5: ("healed", ""), 1: died, 3: ("healed", "")}
+    bases = [Path(line) for line in (tmp_path / "bases").read_text().splitlines()]
+    assert len(bases) == 3
+    assert not any(base.exists() for base in bases)
 
 
 @pytest.mark.parametrize("shard_format", SHARD_FORMATS)

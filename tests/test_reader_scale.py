@@ -11,8 +11,10 @@ import pyarrow as pa
 import pytest
 
 from pipeline.dataset import open_dataset
+from pipeline.order import Permutation
 from pipeline.shard_places import LocalPlace
 from pipeline.shard_table import ShardTable
+from pipeline.stream import RowStream
 from pipeline.table import BLOCK_SHARDS, write_table
 from schemas.manifest import HELDOUT, TRAIN, FileHashes, StoredFile, TableBlock
 from schemas.names import MANIFEST_NAME
@@ -20,6 +22,7 @@ from tests.datasets import TABLE, Content, random_rows, write_dataset
 
 SHARD_ROWS, BLOCKS = 3456, 2900
 BLOCK_ROWS = SHARD_ROWS * BLOCK_SHARDS
+PLACE = 7_654_321_098
 CONTENT = Content(rows=SHARD_ROWS, shards=1, batch_rows=256)
 
 
@@ -84,3 +87,46 @@ def test_the_first_rows_of_ten_thousand_million_take_little_memory(path):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak + pa.total_allocated_bytes() - before < 100e6
+
+
+def opened(path, **arguments):
+    return RowStream(path, 64, order="global", **arguments)
+
+
+def first_rows_at(stream):
+    return stream.rows_at(PLACE, PLACE + 64)[1]
+
+
+def test_a_stream_starts_looks_up_and_resumes_anywhere_within_a_tenth_of_a_second(path):
+    seconds = {"start": [], "lookup": [], "resume": []}
+
+    def timed(stage, act, *arguments, **named):
+        started = time.perf_counter()
+        result = act(*arguments, **named)
+        seconds[stage].append(time.perf_counter() - started)
+        return result
+
+    for _ in range(5):
+        with timed("start", opened, path, consumed_rows=PLACE) as stream:
+            rows, state = timed("lookup", first_rows_at, stream), stream.state()
+            order = Permutation(BLOCKS * BLOCK_ROWS, 1, 0, stream.datasets[0].digest)
+        with timed("resume", opened, path, state=state) as stream:
+            assert state == stream.state()
+            assert state["consumed_rows"] == PLACE
+            assert np.array_equal(first_rows_at(stream), rows)
+    assert np.array_equal(rows, order(np.arange(PLACE, PLACE + 64)))
+    fastest = {stage: min(found) for stage, found in seconds.items()}
+    assert max(fastest.values()) < 0.1, fastest
+
+
+def test_a_stream_that_starts_looks_up_and_resumes_anywhere_takes_little_memory(path):
+    before = pa.total_allocated_bytes()
+    tracemalloc.start()
+    with opened(path, consumed_rows=PLACE) as stream:
+        first_rows_at(stream)
+        with opened(path, state=stream.state()) as resumed:
+            first_rows_at(resumed)
+            _, peak = tracemalloc.get_traced_memory()
+            allocated = pa.total_allocated_bytes()
+    tracemalloc.stop()
+    assert peak + allocated - before < 100e6

@@ -128,7 +128,8 @@ def test_a_damaged_copy_makes_room_for_its_own_successor(tmp_path: Path) -> None
 
 
 def test_a_cache_in_which_nothing_stays_is_said_to_be_too_small(tmp_path: Path) -> None:
-    place = place_of(tmp_path, 2, limit_files=1.5)
+    cache = cache_of(tmp_path, 1.5, CacheRules(spared_seconds=60, poll_seconds=0.02))
+    place = CachedPlace(write_remote(tmp_path / "remote", 2), cache, QUICK)
     message = r"went 201 times right after it was fetched: the limit of 15000 bytes is too small"
     for number in range(402):
         content(place, number % 2)

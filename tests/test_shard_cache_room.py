@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.shard_cache.contents import look
@@ -83,12 +83,12 @@ def test_copies_set_aside_make_room_first_and_are_never_many(tmp_path: Path) -> 
     assert len(look(cache.folder).aside) == 5
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=settings().max_examples // 3)
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 4)), max_size=30), st.integers(10, 30))
 def test_the_limit_holds_whatever_is_asked_for(
-    tmp_path: Path, asked: list[tuple[int, int]], limit: int
+    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[int, int]], limit: int
 ) -> None:
-    cache = cache_of(tmp_path, limit / 10, CacheRules(spared_seconds=0))
+    cache = cache_of(tmp_path_factory.mktemp("c"), limit / 10, CacheRules(spared_seconds=0))
     for number, tenths in asked:
         stored = stored_file(number * 10 + tenths, SIZE * (tenths + 6) // 10)
         if stored.hashes.sha256 not in held(cache):

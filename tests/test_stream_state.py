@@ -1,5 +1,6 @@
 """States of the stream: what goes on behind them, in the same mixture or another one."""
 
+import itertools
 import json
 from pathlib import Path
 
@@ -40,6 +41,36 @@ def test_a_windowed_stream_resumed_at_any_row_continues_exactly(paths):
     for start in range(130):
         (found,) = read(datasets, 1, batch_rows=10, consumed_rows=start, **arguments)
         assert np.array_equal(found.rows, whole.rows[start : start + 10])
+
+
+WORLDS = st.lists(
+    st.tuples(st.integers(1, 17), st.integers(1, 3), st.integers(0, 16)), min_size=2, max_size=3
+)
+
+
+@given(WORLDS, st.integers(1, 40), st.sampled_from([None, 2]))
+@settings(max_examples=settings().max_examples // 4)
+def test_ranks_that_come_and_go_read_what_one_process_reads(
+    paths, worlds, batch_rows, window_shards
+):
+    datasets = {paths[0]: 3, paths[1]: 1}
+    arguments = {"batch_rows": batch_rows, "window_shards": window_shards}
+    found, state = [], None
+    for world_size, num_batches, saved_by in worlds:
+        ranks, states = [], []
+        for rank in range(world_size):
+            place = {"rank": rank, "world_size": world_size, "state": state}
+            with RowStream(datasets, **arguments, **place) as stream:
+                ranks.append([next(stream) for _ in range(num_batches)])
+                states.append(stream.state())
+        assert states == [states[0]] * world_size
+        state = states[saved_by % world_size]
+        found += itertools.chain.from_iterable(zip(*ranks, strict=True))
+    whole = read(datasets, sum(steps for _, steps, _ in worlds), **arguments)
+    assert visits(found) == visits(whole)
+    rows = (np.concatenate([batch.rows for batch in batches]) for batches in (found, whole))
+    assert np.array_equal(*rows)
+    assert state["consumed_rows"] == whole[-1].consumed_rows
 
 
 @given(st.integers(0, 12), st.integers(1, 12))
@@ -189,7 +220,7 @@ def test_a_change_goes_on_behind_what_was_read_and_its_state_tells_it_all(paths)
         max_size=5,
     )
 )
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 4)
 def test_changed_mixtures_neither_repeat_nor_lose_a_row(paths, parts):
     seen, state = {path: [] for path in paths}, None
     for rows, weights, order in parts:
@@ -271,7 +302,7 @@ def test_a_changed_state_gives_a_stream_or_says_why_not(paths):
     state = read_until({paths[0]: 1, paths[1]: 1}, 30)
     state = read_until({paths[0]: 2, paths[1]: 1}, 10, state=state, change=True)
 
-    @settings(max_examples=40)
+    @settings(max_examples=settings().max_examples * 2 // 3)
     @given(st.data())
     def check(data):
         changed = mutated(state, data)

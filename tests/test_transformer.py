@@ -20,7 +20,7 @@ def alone(packed: Inputs, start: int, length: int, boundary: int) -> Inputs:
     return Inputs(*packed.columns(start, start + length), layout)
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 3)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6)), min_size=1, max_size=3))
 def test_a_packed_sample_gets_the_hidden_states_it_gets_alone(pairs: list[tuple[int, int]]) -> None:
     samples = [(length, min(length, boundary)) for length, boundary in pairs]
@@ -54,7 +54,7 @@ def test_a_token_reaches_those_who_see_it_and_nobody_else(boundary: int, changed
     assert differs == [False] * changed + [True] * (6 - changed)
 
 
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 3)
 @given(st.integers(0, 10), st.sets(st.integers(1, 10)))
 def test_encoding_in_pieces_with_a_cache_equals_encoding_at_once(
     boundary: int, cuts: set[int]
