@@ -114,6 +114,38 @@ def test_a_cluster_that_is_not_there_is_a_clear_error(address: str, message: str
     assert time.monotonic() - started < 15
 
 
+LATE_RAY = """
+import socket
+from jobs.executors.choice import open_executor
+from jobs.executors.executor import ExecutorOptions
+from schemas.errors import UserError
+from tests.fake_tasks import pid
+with socket.create_server(("127.0.0.1", 0)) as server:
+    address = "127.0.0.1:" + str(server.getsockname()[1])
+try:
+    with open_executor(ExecutorOptions("ray", 1, address)):
+        pass
+except UserError:
+    with open_executor(ExecutorOptions("ray", 1)) as executor:
+        executor.submit(0, pid)
+        print(len(executor.wait(60)))
+"""
+
+
+@pytest.mark.ray
+def test_who_found_no_cluster_can_start_a_ray_of_its_own(tmp_path: Path) -> None:
+    environment = {name: one for name, one in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LATE_RAY],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment | {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        timeout=120,
+    )
+    assert done.stdout == "1\n", done.stderr
+
+
 @pytest.mark.ray
 def test_a_server_that_is_not_ray_is_a_clear_error(
     deaf_server: str, monkeypatch: pytest.MonkeyPatch

@@ -108,9 +108,10 @@ def _signals_are_ours(ray: Any) -> Iterator[None]:
 
 
 def import_ray(environment: dict[str, str]) -> Any:
-    """The module; Ray reads its environment when it is imported, so that is completed first."""
-    for name, value in (_QUIET | environment).items():
-        os.environ.setdefault(name, value)
+    """The module, with what `environment` says beside the environment there is."""
+    missing = {k: v for k, v in (_QUIET | environment).items() if k not in os.environ}
+    was_imported = "ray" in sys.modules
+    os.environ.update(missing)
     try:
         import ray
     except ImportError as error:
@@ -118,7 +119,16 @@ def import_ray(environment: dict[str, str]) -> Any:
             "executor 'ray' needs Ray, which is not installed; install blankstream[build] or use "
             "--executor processes"
         ) from error
+    if was_imported and missing and not ray.is_initialized():
+        _read_environment_again(ray)
     return ray
+
+
+def _read_environment_again(ray: Any) -> None:
+    """Ray reads its environment when it is imported, and whether it asks for a token only then: a
+    process that has looked for a cluster without one could not start a Ray of its own with one."""
+    ray._raylet.Config.initialize("")
+    ray._raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def own_environment() -> dict[str, str]:
