@@ -16,9 +16,20 @@ from pipeline.vocabularies.tokenizer import Tokenizer, cut_units
 from schemas.build_config import BuildConfig, TokenizerConfig
 from tests.corpus import SHARED, NoProgress, small_config
 
+LONG = {
+    f"test_{name}"
+    for name in "s3_builds scale drive interrupted_builds ray_cluster kills build cli".split()
+}
+"""Files that take a minute or so; begun first, none of them is waited for by itself at the end."""
+
 settings.register_profile("default", deadline=None, max_examples=60, derandomize=True)
 settings.register_profile("full", deadline=None, max_examples=1000, derandomize=True)
 settings.load_profile("full" if os.environ.get("BLANKSTREAM_FULL") else "default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, whichever worker takes them."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 @pytest.fixture(scope="session", autouse=True)

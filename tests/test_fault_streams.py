@@ -1,6 +1,7 @@
 """Faults of the matrix that strike in the middle of a stream."""
 
 import itertools
+import os
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,10 @@ from tests.fault_matrix_faults import SHARD
 from tests.fault_matrix_scenes import Scene
 
 pytestmark = pytest.mark.fault
+
+FULL = bool(os.environ.get("BLANKSTREAM_FULL"))
+FORMATS = SHARD_FORMATS if FULL else ("arrow", "arrow-zstd")
+"""A mapped one and a decoded one; which faults each notices is the matter of the matrix."""
 
 BATCHES = 80
 BATCH_ROWS = {UNREAD: 1, READ: 8}
@@ -69,7 +74,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(tmp_path_factory.mktemp("worlds") / "world")
 
 
-@pytest.mark.parametrize("shard_format", SHARD_FORMATS)
+@pytest.mark.parametrize("shard_format", FORMATS)
 @pytest.mark.parametrize("place", [LOCAL, COPY])
 @pytest.mark.parametrize("moment", [UNREAD, READ])
 @pytest.mark.parametrize("order", ORDERS, ids=str)

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.mixture import MAX_PERIOD, Interleaving, period_counts, schedule, schedule_from
@@ -25,6 +25,7 @@ def test_every_prefix_holds_each_choice_within_one_of_its_share(weights):
             assert abs(count - Fraction(weight * length, total)) < 1
 
 
+@settings(max_examples=settings().max_examples // 3)
 @given(ANY_WEIGHTS)
 def test_a_period_holds_each_choice_as_often_as_its_rounded_share(weights):
     counts, period = period_counts(weights), len(schedule(weights))
