@@ -18,7 +18,7 @@ from tests.corpus import SHARED, NoProgress, small_config
 
 LONG = {
     f"test_{name}"
-    for name in "s3_builds scale drive interrupted_builds ray_cluster kills build cli".split()
+    for name in ["s3_builds", "scale", "drive", "interrupted_builds", "ray_cluster", "kills", "build", "cli"]
 }
 """Files that take a minute or so; begun first, none of them is waited for by itself at the end."""
 
