@@ -18,8 +18,9 @@ T = TypeVar("T")
 class Prefetcher(Generic[T]):
     """The items of `iterator`, made by a thread, at most `depth` of them ahead.
 
-    An exception of the iterator is raised by `get` in its place. The thread ends with the iterator,
-    with `close`, or when the prefetcher is garbage; it holds no reference to its consumer.
+    An exception of the iterator is raised by `get` in its place. The thread begins with the first
+    `get`, when its owner has hold of it and can close it, and ends with the iterator, with `close`,
+    or when the prefetcher is garbage; it holds no reference to its consumer.
     """
 
     def __init__(self, iterator: Iterator[T], depth: int) -> None:
@@ -28,10 +29,11 @@ class Prefetcher(Generic[T]):
             target=self._channel.run, args=(iterator,), name="blankstream-prefetch", daemon=True
         )
         self._stop = weakref.finalize(self, self._channel.stop)
-        self._thread.start()
 
     def get(self) -> T:
         """The next item; raises `StopIteration`, or what the iterator raised, at the end."""
+        if self._thread.ident is None:
+            self._thread.start()
         return self._channel.items.get()()
 
     @property
@@ -42,7 +44,8 @@ class Prefetcher(Generic[T]):
     def close(self) -> None:
         """Stop the thread and wait until it has ended."""
         self._stop()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
 
 
 class _Channel(Generic[T]):
