@@ -146,5 +146,5 @@ def test_losses_with_a_pause_between_them_are_not_counted_as_one_row(tmp_path: P
         place.path(stored_file(0)).unlink()
         content(place, 0)
         for _ in range(3 if lost % 100 else 60):
-            content(place, 0)
+            assert content(place, 0) == content_of(0)
             time.sleep(0.001)

@@ -54,6 +54,7 @@ def test_a_download_that_has_just_ended_is_not_in_the_way_for_long(tmp_path: Pat
     other.start()
     begun.wait()
     make_draft(cache, stored_file(2, 2 * SIZE).hashes, Urgency.NEEDED).release()
+    assert held(cache) == set()
     other.join()
 
 
