@@ -141,7 +141,7 @@ def filled_in(words: list[str], values: dict[str, str]) -> list[str]:
 def head(short_folder: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     """README's first machine, out of reach of others; its environment and what to fill in."""
     exports, start = readme_commands()[:2]
-    ports = dict(zip(("6379", "8265", "client"), map(str, free_ports(3)), strict=True))
+    ports = dict(zip(("6379", "8265", "client", "jobs"), map(str, free_ports(4)), strict=True))
     values = {"6379": ports["6379"], "8265": ports["8265"], "SECRET": "s" * 32}
     environment = os.environ | dict(word.split("=") for word in filled_in(exports[1:], values))
     environment |= {
@@ -154,6 +154,7 @@ def head(short_folder: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     environment.pop("RAY_ADDRESS", None)
     here = ["--block", "--num-cpus=2", f"--temp-dir={short_folder}"]
     here += [f"--dashboard-port={ports['8265']}", f"--ray-client-server-port={ports['client']}"]
+    here += [f"--dashboard-agent-listen-port={ports['jobs']}"]  # else that of any Ray beside it
     process = subprocess.Popen(
         [*filled_in(start, values), *here],
         env=environment,
