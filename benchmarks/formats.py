@@ -16,7 +16,7 @@ from jobs.options import find_preset
 from jobs.progress.build_progress import BuildProgress
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.shard_formats.shard_file import open_shard, open_shard_writer
-from pipeline.shard_table import ShardTable
+from pipeline.shard_reading.shard_table import ShardTable
 from schemas.config import load_config
 from schemas.manifest import TRAIN
 from schemas.samples import SHARD_FORMATS, RowArrays

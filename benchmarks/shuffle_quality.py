@@ -16,8 +16,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.order import Numbers, Permutation
-from pipeline.window_order import EpochKey, TableRows, WindowOrder
+from pipeline.orders.order import Permutation
+from pipeline.orders.window_order import EpochKey, TableRows, WindowOrder
+from pipeline.row_numbers import Numbers
 from schemas.manifest import TRAIN, TableBlock
 
 Order = Callable[[Numbers], Numbers]

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.wide_dataset import SHARDS, write_wide
-from pipeline.segments import State
+from pipeline.orders.segments import State
 from pipeline.stream import RowStream
 
 BATCH_ROWS, TIMES = 64, 3

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pipeline.order import Numbers
+from pipeline.row_numbers import Numbers
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from typing import Self
 import numpy as np
 
 from pipeline.batch import Batch
-from pipeline.copied_memory import keep_freed_memory
-from pipeline.courses import Window
-from pipeline.order import Numbers
-from pipeline.reader import RowReader, gather_parts
-from pipeline.visits import Visits
+from pipeline.orders.courses import Window
+from pipeline.orders.visits import Visits
+from pipeline.row_numbers import Numbers
+from pipeline.shard_reading.copied_memory import keep_freed_memory
+from pipeline.shard_reading.reader import RowReader, gather_parts
 from schemas.errors import BlankstreamError
 
 GATHER_ROWS, GATHER_BYTES, MAX_GATHER_BATCHES = 4096, 1 << 24, 64

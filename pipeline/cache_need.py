@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from itertools import islice
 
 from pipeline.dataset import Dataset
-from pipeline.reader import RowReader
+from pipeline.orders.visits import Visits
 from pipeline.shard_cache.folder import CacheFolder
 from pipeline.shard_cache.place import CachedPlace
 from pipeline.shard_cache.room import check_room
-from pipeline.visits import Visits
+from pipeline.shard_reading.reader import RowReader
 
 
 def check_caches(

@@ -6,16 +6,16 @@ Stands between the build, which writes `manifest.json` last, and the stream.
 import hashlib
 from pathlib import Path
 
-from pipeline.decoded_shards import DecodedBatches
-from pipeline.open_shards import MAPPED_FORMAT, OpenShards, ShardSource
-from pipeline.order_names import FEW_OPEN_SHARDS
-from pipeline.reader import RowReader
+from pipeline.orders.order_names import FEW_OPEN_SHARDS
 from pipeline.shard_cache.folder import CacheFolder
 from pipeline.shard_cache.place import CachedPlace
 from pipeline.shard_formats.mappings import HOLDS_DESCRIPTORS
 from pipeline.shard_formats.shard_file import known_format
-from pipeline.shard_places import LocalPlace, ShardPlace
-from pipeline.shard_table import ShardTable
+from pipeline.shard_reading.decoded_shards import DecodedBatches
+from pipeline.shard_reading.open_shards import MAPPED_FORMAT, OpenShards, ShardSource
+from pipeline.shard_reading.reader import RowReader
+from pipeline.shard_reading.shard_places import LocalPlace, ShardPlace
+from pipeline.shard_reading.shard_table import ShardTable
 from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store

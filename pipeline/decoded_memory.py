@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from pipeline.dataset import DECODED_BYTES, Dataset
-from pipeline.decoded_shards import DecodedBatches, Owner
-from pipeline.open_shards import MAPPED_FORMAT
-from pipeline.order import Numbers
-from pipeline.order_names import MIN_CHOSEN_SHARDS, mean_shard_bytes
+from pipeline.orders.order_names import MIN_CHOSEN_SHARDS, mean_shard_bytes
+from pipeline.row_numbers import Numbers
+from pipeline.shard_reading.decoded_shards import DecodedBatches, Owner
+from pipeline.shard_reading.open_shards import MAPPED_FORMAT
 from schemas.errors import UserError
 
 

@@ -6,11 +6,11 @@ Stands between the arguments of `RowStream` and its visits.
 from collections.abc import Sequence
 
 from pipeline.dataset import Dataset
-from pipeline.order_names import OrderWish
-from pipeline.reader import RowReader
-from pipeline.segments import Segment, State, continued, read_state
+from pipeline.orders.order_names import OrderWish
+from pipeline.orders.segments import Segment, State, continued, read_state
+from pipeline.orders.visits import Visits
+from pipeline.shard_reading.reader import RowReader
 from pipeline.versions import Versions, check_different
-from pipeline.visits import Visits
 
 Segments = tuple[Segment, ...]
 

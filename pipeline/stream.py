@@ -1,7 +1,7 @@
 """The stream: verified rows of weighted data sets in batches, endless, resumable at any row.
 
 Last step of the data path. Its state is the number of rows consumed and what was mixed: the order
-is a pure function of them (`visits.py`), so that any world size continues with the same rows.
+is a pure function of them (`orders/`), so that any world size continues with the same rows.
 """
 
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from pipeline.decoded_memory import check_memory, divide, memory_of
 from pipeline.given_data import Given, open_mixture
 from pipeline.given_numbers import whole_number
 from pipeline.mixed_data import MixedData, Segments
-from pipeline.order import Numbers
-from pipeline.order_names import AUTO, OrderWish, window_shards_of
+from pipeline.orders.order_names import AUTO, OrderWish, window_shards_of
+from pipeline.orders.segments import State, write_state
 from pipeline.prefetch import Prefetcher
-from pipeline.segments import State, write_state
+from pipeline.row_numbers import Numbers
 from pipeline.shard_cache.folder import CACHE_BYTES, CacheFolder
 from schemas.errors import UserError
 from schemas.manifest import TRAIN

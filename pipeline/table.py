@@ -1,6 +1,6 @@
 """Shard table: from a row's number to its shard, and what the shard's bytes must be.
 
-Written by the build after all records; `shard_table.py` reads it block by block.
+Written by the build after all records; `shard_reading/shard_table.py` reads it block by block.
 """
 
 import itertools

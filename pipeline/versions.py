@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import combinations
 
-from pipeline.courses import Version
 from pipeline.dataset import Dataset
-from pipeline.order import Numbers
-from pipeline.window_order import TableRows
+from pipeline.orders.courses import Version
+from pipeline.orders.window_order import TableRows
+from pipeline.row_numbers import Numbers
 from schemas.errors import DatasetError
 from schemas.manifest import Manifest, TableBlock
 from schemas.names import manifest_name

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.open_shards import MAPPED_FORMAT
+from pipeline.shard_reading.open_shards import MAPPED_FORMAT
 from schemas.samples import SHARD_FORMATS
 from tests.fault_matrix_cells import COPY, LOCAL, MOMENTS, PLACES, SOURCE, Cell, World, all_cells
 from tests.fault_matrix_faults import FAULTS

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.dataset import open_dataset
-from pipeline.shard_places import LocalPlace
-from pipeline.shard_table import ShardTable
+from pipeline.shard_reading.shard_places import LocalPlace
+from pipeline.shard_reading.shard_table import ShardTable
 from schemas.manifest import TRAIN, StoredFile
 from schemas.names import MANIFEST_NAME, PLAN_NAME
 from schemas.samples import SHARD_FORMATS

@@ -6,7 +6,7 @@ truth.
 
 from pathlib import Path
 
-from pipeline.reader import RowReader
+from pipeline.shard_reading.reader import RowReader
 from schemas.errors import BlankstreamError
 from schemas.names import MANIFEST_NAME
 from tests.fault_matrix_cells import (

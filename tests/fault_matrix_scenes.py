@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from pipeline import dataset as dataset_module
 from pipeline.dataset import open_dataset
-from pipeline.reader import RowReader
 from pipeline.shard_cache.folder import CacheFolder
 from pipeline.shard_cache.place import CachedPlace
+from pipeline.shard_reading.reader import RowReader
 from pipeline.stores.local import LocalStore
 from schemas.errors import CorruptDataError
 from schemas.manifest import TRAIN, StoredFile

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.dataset import open_dataset
 from pipeline.shard_formats.arrow_file import ArrowFileWriter
-from pipeline.shard_table import ShardTable
+from pipeline.shard_reading.shard_table import ShardTable
 from pipeline.table import write_table
 from schemas.manifest import TRAIN, FileHashes, StoredFile
 from schemas.names import MANIFEST_NAME

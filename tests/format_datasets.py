@@ -6,8 +6,8 @@ from pathlib import Path
 from pipeline.dataset import open_dataset
 from pipeline.shard_formats.arrow_shards import pieces
 from pipeline.shard_formats.shard_file import open_shard_writer, shard_suffix
-from pipeline.shard_places import LocalPlace
-from pipeline.shard_table import ShardTable
+from pipeline.shard_reading.shard_places import LocalPlace
+from pipeline.shard_reading.shard_table import ShardTable
 from pipeline.table import write_table
 from schemas.manifest import SPLITS, ShardEntry, StoredFile
 from schemas.names import MANIFEST_NAME

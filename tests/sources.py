@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.courses import Version
-from pipeline.segments import Segment
-from pipeline.visits import Visits
-from pipeline.window_order import TableRows
+from pipeline.orders.courses import Version
+from pipeline.orders.segments import Segment
+from pipeline.orders.visits import Visits
+from pipeline.orders.window_order import TableRows
 from schemas.manifest import TableBlock
 
 

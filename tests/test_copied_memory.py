@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import copied_memory
-from pipeline.copied_memory import copy_rows
+from pipeline.shard_reading.copied_memory import copy_rows
 
 ITEM_BYTES = 6
 PLACES = [np.random.default_rng(seed).bytes(600) for seed in range(3)]
@@ -63,7 +63,7 @@ def test_what_is_copied_may_be_written_to_and_changes_nothing_else() -> None:
 COPYING = """
 import resource
 import numpy as np
-from pipeline.copied_memory import copy_rows, keep_freed_memory
+from pipeline.shard_reading.copied_memory import copy_rows, keep_freed_memory
 source = np.ones((4096, 4096), np.uint8)
 addresses = source.ctypes.data + 4096 * np.arange(4096)
 keep_freed_memory()

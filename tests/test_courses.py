@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.courses import Course, EpochRule, Window
-from pipeline.order import Permutation
+from pipeline.orders.courses import Course, EpochRule, Window
+from pipeline.orders.order import Permutation
 from tests.sources import version_of
 
 SMALL, GROWN = version_of("small", [3, 2, 2]), version_of("grown", [3, 2, 2, 4, 1])

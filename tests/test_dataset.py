@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pipeline import copied_memory
 from pipeline import table as table_module
 from pipeline.dataset import open_dataset
-from pipeline.reader import gather_mixed
-from pipeline.shard_table import ShardTable
+from pipeline.shard_reading.reader import gather_mixed
+from pipeline.shard_reading.shard_table import ShardTable
 from pipeline.table import write_table
 from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import HELDOUT, TRAIN, StoredFile

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pipeline import decoded_memory
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.decoded_memory import StreamMemory, check_memory, divide, memory_of
-from pipeline.reader import gather_mixed
-from pipeline.shard_blocks import UNVERIFIED
+from pipeline.shard_reading.reader import gather_mixed
+from pipeline.shard_reading.shard_blocks import UNVERIFIED
 from pipeline.stream import RowStream
 from schemas.errors import UserError
 from schemas.manifest import TRAIN

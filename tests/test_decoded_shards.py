@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dataset import open_dataset
-from pipeline.decoded_shards import DecodedBatches
-from pipeline.reader import gather_mixed
-from pipeline.shard_blocks import UNVERIFIED
-from pipeline.shard_table import ShardTable
+from pipeline.shard_reading.decoded_shards import DecodedBatches
+from pipeline.shard_reading.reader import gather_mixed
+from pipeline.shard_reading.shard_blocks import UNVERIFIED
+from pipeline.shard_reading.shard_table import ShardTable
 from schemas.errors import CorruptDataError, DatasetError
 from schemas.manifest import HELDOUT, TRAIN
 from schemas.samples import SHARD_FORMATS, RowFormat

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.batches import Cut
-from pipeline.visits import Visits
+from pipeline.orders.visits import Visits
 from tests.sources import GivenVersions, segment, version_of
 
 SEGMENTS = {

@@ -15,10 +15,10 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline import reader as reader_module
-from pipeline.copied_memory import copy_rows
 from pipeline.dataset import open_dataset
-from pipeline.mapped_shards import MappedShard
-from pipeline.open_shards import MAPPED_FORMAT
+from pipeline.shard_reading.copied_memory import copy_rows
+from pipeline.shard_reading.mapped_shards import MappedShard
+from pipeline.shard_reading.open_shards import MAPPED_FORMAT
 from schemas.errors import CorruptDataError
 from schemas.samples import SHARD_FORMATS
 from tests.datasets import Content, flip, random_rows
@@ -164,8 +164,8 @@ import os, resource, sys
 import numpy as np
 from pipeline import reader
 from pipeline.dataset import open_dataset
-from pipeline.copied_memory import copy_rows
-from pipeline.mapped_shards import MappedShard
+from pipeline.shard_reading.copied_memory import copy_rows
+from pipeline.shard_reading.mapped_shards import MappedShard
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 def copied(*arguments):
     os.truncate(sys.argv[2], 0)

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.dataset import parse_dataset
 from pipeline.shard_formats.verified_file import VerifiedFile
-from pipeline.shard_places import LocalPlace
+from pipeline.shard_reading.shard_places import LocalPlace
 from pipeline.stores.local import LocalStore
 from schemas.errors import CorruptDataError, DatasetError
 from schemas.names import MANIFEST_NAME

@@ -11,8 +11,8 @@ import pytest
 
 from pipeline import dataset as dataset_module
 from pipeline.dataset import open_dataset
-from pipeline.reader import RowReader
 from pipeline.shard_formats.arrow_messages import stated_rows
+from pipeline.shard_reading.reader import RowReader
 from pipeline.stream import RowStream
 from schemas.errors import CorruptDataError
 from schemas.manifest import TRAIN

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.dataset import parse_dataset
-from pipeline.reader import RowReader
+from pipeline.shard_reading.reader import RowReader
 from pipeline.stores.local import LocalStore
 from schemas.errors import DatasetError
 from schemas.manifest import TRAIN

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.order import MAX_SIZE, SMALL_SIZE, Permutation
+from pipeline.orders.order import MAX_SIZE, SMALL_SIZE, Permutation
 
 KEYS = st.tuples(st.integers(0, 2**63 - 1), st.integers(0, 10**6), st.text(max_size=4))
 

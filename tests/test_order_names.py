@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.order_names import (
+from pipeline.orders.order_names import (
     OrderWish,
     chosen_shards,
     order_name,

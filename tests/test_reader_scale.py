@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from pipeline.dataset import open_dataset
-from pipeline.order import Permutation
-from pipeline.shard_places import LocalPlace
-from pipeline.shard_table import ShardTable
+from pipeline.orders.order import Permutation
+from pipeline.shard_reading.shard_places import LocalPlace
+from pipeline.shard_reading.shard_table import ShardTable
 from pipeline.stream import RowStream
 from pipeline.table import BLOCK_SHARDS, write_table
 from schemas.manifest import HELDOUT, TRAIN, FileHashes, StoredFile, TableBlock

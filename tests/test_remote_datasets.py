@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.dataset import open_dataset
 from pipeline.shard_cache.place import CachedPlace
-from pipeline.shard_places import LocalPlace
+from pipeline.shard_reading.shard_places import LocalPlace
 from schemas.errors import DatasetError
 from tests.cached_files import cache_of
 from tests.datasets import write_dataset

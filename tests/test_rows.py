@@ -11,7 +11,7 @@ from jobs.build import BuildRequest, build_dataset
 from jobs.care.inspection import VerifyRequest
 from jobs.care.verify import verify_dataset
 from pipeline.dataset import Dataset, open_dataset
-from pipeline.shard_table import ShardTable
+from pipeline.shard_reading.shard_table import ShardTable
 from schemas.manifest import SPLITS, ShardEntry
 from tests.corpus import NoProgress, small_config
 

@@ -9,7 +9,7 @@ import pytest
 from jobs.run_start import begin_run
 from jobs.runs import RunData, build_section, open_run
 from pipeline.dataset import Dataset, open_dataset
-from pipeline.shard_places import LocalPlace
+from pipeline.shard_reading.shard_places import LocalPlace
 from pipeline.stores.local import LocalStore
 from pipeline.tokens import open_tokenizer
 from schemas.config import Config, digest, read_toml, to_toml

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.given_numbers import MAX_NUMBER
-from pipeline.segments import continued, read_state, write_state
+from pipeline.orders.segments import continued, read_state, write_state
 from schemas.errors import DatasetError
 from tests.sources import segment
 

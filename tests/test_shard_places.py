@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from pipeline.shard_places import LocalPlace, open_stored
+from pipeline.shard_reading.shard_places import LocalPlace, open_stored
 from schemas.errors import CorruptDataError, DatasetError
 from schemas.manifest import FileHashes, StoredFile
 from tests.copying_place import CopyingPlace

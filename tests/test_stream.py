@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.dataset import open_dataset
-from pipeline.order import Permutation
-from pipeline.reader import RowReader
+from pipeline.orders.order import Permutation
+from pipeline.shard_reading.reader import RowReader
 from pipeline.stream import Batch, RowStream
 from schemas.errors import UserError
 from tests.datasets import Content, random_rows

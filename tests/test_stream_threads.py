@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.dataset import open_dataset, parse_dataset
-from pipeline.shard_places import LocalPlace
+from pipeline.shard_reading.shard_places import LocalPlace
 from pipeline.stores.local import LocalStore
 from pipeline.stream import RowStream
 from schemas.errors import CorruptDataError, StorageError, UserError
@@ -69,7 +69,7 @@ def test_a_damaged_block_of_the_table_is_raised_at_the_first_batch_that_needs_it
 ):
     """Eight blocks of two shards, of five rows each; each block is a group of its own."""
     monkeypatch.setattr("pipeline.table.BLOCK_SHARDS", 2)
-    monkeypatch.setattr("pipeline.window_order.GROUP_BLOCKS", 1)
+    monkeypatch.setattr("pipeline.orders.window_order.GROUP_BLOCKS", 1)
     folder = write_dataset(tmp_path / "data", rows=80, shards=16)
     arguments = {"order": "windowed", "window_shards": 1, "batch_rows": batch_rows}
     batches = visits(read(folder, epochs=1, **arguments))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.visits import Visits
+from pipeline.orders.visits import Visits
 from schemas.errors import DatasetError
 from tests.sources import GivenVersions, pairs, segment, version_of
 

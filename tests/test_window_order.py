@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.orders.window_order import GROUP_BLOCKS, EpochKey, TableRows, WindowOrder
 from pipeline.table import BLOCK_SHARDS
-from pipeline.window_order import GROUP_BLOCKS, EpochKey, TableRows, WindowOrder
 from schemas.errors import DatasetError
 from schemas.train_config import MAX_WINDOW_SHARDS
 from tests.sources import table_of

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.copied_memory import copy_rows
-from pipeline.open_shards import OpenShards
-from pipeline.order import Numbers
-from pipeline.shard_blocks import ShardBlock
-from pipeline.shard_table import ShardTable
+from pipeline.row_numbers import Numbers
+from pipeline.shard_reading.copied_memory import copy_rows
+from pipeline.shard_reading.open_shards import OpenShards
+from pipeline.shard_reading.shard_blocks import ShardBlock
+from pipeline.shard_reading.shard_table import ShardTable
 from schemas.manifest import ShardEntry
 
 _MAX_BLOCKS = 256

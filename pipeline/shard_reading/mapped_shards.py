@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipeline.order import Numbers
-from pipeline.shard_blocks import UNVERIFIED, check_batch_rows
+from pipeline.row_numbers import Numbers
 from pipeline.shard_formats.arrow_file import VerifiedArrowFile
 from pipeline.shard_formats.arrow_messages import stated_rows
 from pipeline.shard_formats.arrow_shards import origin_of
+from pipeline.shard_reading.shard_blocks import UNVERIFIED, check_batch_rows
 from pipeline.table import REBUILD_REMEDY
 from schemas.manifest import ShardEntry
 from schemas.samples import RowFormat

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.courses import Course, Version, Window
 from pipeline.mixture import Interleaving
-from pipeline.order import Numbers
-from pipeline.segments import Segment
+from pipeline.orders.courses import Course, Version, Window
+from pipeline.orders.segments import Segment
+from pipeline.row_numbers import Numbers
 from schemas.errors import DatasetError
 
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.order import Numbers, Permutation
-from pipeline.window_order import EpochKey, TableRows, WindowOrder
+from pipeline.orders.order import Permutation
+from pipeline.orders.window_order import EpochKey, TableRows, WindowOrder
+from pipeline.row_numbers import Numbers
 
 _ORDERS_KEPT = 2
 

@@ -13,11 +13,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.decoded_shards import DecodedBatches, DecodedShard
-from pipeline.mapped_shards import MappedShard
-from pipeline.order import Numbers
-from pipeline.shard_blocks import UNVERIFIED, RowShard, ShardBlock
-from pipeline.shard_places import ShardPlace
+from pipeline.row_numbers import Numbers
+from pipeline.shard_reading.decoded_shards import DecodedBatches, DecodedShard
+from pipeline.shard_reading.mapped_shards import MappedShard
+from pipeline.shard_reading.shard_blocks import UNVERIFIED, RowShard, ShardBlock
+from pipeline.shard_reading.shard_places import ShardPlace
 from schemas.errors import CorruptDataError
 from schemas.manifest import ShardEntry, StoredFile
 from schemas.samples import RowFormat

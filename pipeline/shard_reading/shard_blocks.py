@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.order import Numbers
-from pipeline.shard_table import BlockColumns
+from pipeline.row_numbers import Numbers
+from pipeline.shard_reading.shard_table import BlockColumns
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import DatasetError
 from schemas.manifest import ShardEntry

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from pipeline.courses import Course, EpochRule, Version
-from pipeline.mixed_segment import Choice, MixedSegment, Upcoming
-from pipeline.order import Numbers
-from pipeline.order_names import window_shards_of
-from pipeline.segments import Segment
+from pipeline.orders.courses import Course, EpochRule, Version
+from pipeline.orders.mixed_segment import Choice, MixedSegment, Upcoming
+from pipeline.orders.order_names import window_shards_of
+from pipeline.orders.segments import Segment
+from pipeline.row_numbers import Numbers
 from schemas.errors import DatasetError
 
 

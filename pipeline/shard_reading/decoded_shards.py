@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.order import Numbers
-from pipeline.shard_blocks import UNVERIFIED, check_batch_rows
+from pipeline.row_numbers import Numbers
 from pipeline.shard_formats.shard_file import open_shard
+from pipeline.shard_reading.shard_blocks import UNVERIFIED, check_batch_rows
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import DatasetError
 from schemas.manifest import ShardEntry

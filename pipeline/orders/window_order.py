@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.order import Numbers, Permutation
+from pipeline.orders.order import Permutation
+from pipeline.row_numbers import Numbers
 from schemas.errors import DatasetError
 from schemas.manifest import TableBlock
 

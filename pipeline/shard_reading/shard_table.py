@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.shard_formats.arrow_file import VerifiedArrowFile
-from pipeline.shard_places import ShardPlace, open_stored
+from pipeline.shard_reading.shard_places import ShardPlace, open_stored
 from pipeline.table import REBUILD_REMEDY, decode_entries
 from schemas.errors import DatasetError
 from schemas.manifest import TABLE_SCHEMA, Manifest, ShardEntry, StoredFile, TableBlock

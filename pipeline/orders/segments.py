@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.given_numbers import MAX_NUMBER
 from pipeline.mixture import period_counts
-from pipeline.order_names import GLOBAL, window_shards_of
+from pipeline.orders.order_names import GLOBAL, window_shards_of
 from schemas.errors import DatasetError
 
 State = dict[str, Any]

@@ -12,8 +12,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.int64]
-"""Indices, visits or row numbers (n,)."""
+from pipeline.row_numbers import Numbers
 
 MAX_SIZE = 1 << 62
 

@@ -1,0 +1,1 @@
+"""Which row comes next: pure functions of a stream's history and an index, without files."""
