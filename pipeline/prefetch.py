@@ -9,6 +9,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -20,7 +21,8 @@ class Prefetcher(Generic[T]):
 
     An exception of the iterator is raised by `get` in its place. The thread begins with the first
     `get`, when its owner has hold of it and can close it, and ends with the iterator, with `close`,
-    or when the prefetcher is garbage; it holds no reference to its consumer.
+    or when the prefetcher is garbage; it holds no reference to its consumer. An exception that a
+    signal raises, wherever it comes, leaves a prefetcher that can be closed.
     """
 
     def __init__(self, iterator: Iterator[T], depth: int) -> None:
@@ -28,10 +30,11 @@ class Prefetcher(Generic[T]):
         self._thread = threading.Thread(
             target=self._channel.run, args=(iterator,), name="blankstream-prefetch", daemon=True
         )
-        self._stop = weakref.finalize(self, self._channel.stop)
+        self._finalizer = weakref.finalize(self, self._channel.stop)
 
     def get(self) -> T:
         """The next item; raises `StopIteration`, or what the iterator raised, at the end."""
+        assert not self.is_stopped
         if self._thread.ident is None:
             self._thread.start()
         return self._channel.items.get()()
@@ -41,20 +44,36 @@ class Prefetcher(Generic[T]):
         """True in the child of a fork: the thread is not there, nothing would come."""
         return self._channel.is_lost
 
+    @property
+    def is_stopped(self) -> bool:
+        """True once `close` was called, also where it was interrupted."""
+        return self._channel.is_stopped
+
     def close(self) -> None:
-        """Stop the thread and wait until it has ended."""
-        self._stop()
-        if self._thread.ident is not None:
+        """Stop the thread and wait until it has ended; once more where that was interrupted."""
+        self._channel.stop()
+        self._channel.wait()
+        self._finalizer.detach()
+        if self._thread.is_alive():  # it only has to go
             self._thread.join()
 
 
 class _Channel(Generic[T]):
-    """What thread and consumer share: a queue of functions that return an item or raise."""
+    """What thread and consumer share: a queue of functions that return an item or raise.
+
+    Simple queues, because a signal can come between any two lines of Python: it leaves a lock
+    taken that is written in Python (`threading.Semaphore`), and makes a thread that was being
+    joined look as if it had ended.
+    """
 
     def __init__(self, depth: int) -> None:
         self.items: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
-        self._room = threading.Semaphore(depth)
-        self._stopped = False
+        self.is_stopped = False
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
+        for _ in range(depth):
+            self._room.put(None)
+        self._has_begun = self._has_ended = False
+        self._end: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._process = os.getpid()
 
     @property
@@ -62,21 +81,33 @@ class _Channel(Generic[T]):
         return self._process != os.getpid()
 
     def run(self, iterator: Iterator[T]) -> None:
-        while self._room.acquire() and not self._stopped:
-            try:
+        self._has_begun = True  # before it looks whether it was stopped: see `wait`
+        try:
+            while self._has_room():
                 self.items.put(partial(self._hand_out, next(iterator)))
-            except BaseException as error:
-                self.items.put(partial(self._throw, error))
-                return
+        except BaseException as error:
+            self.items.put(partial(self._throw, error))
+        finally:
+            self._has_ended = True
+            self._end.put(None)
 
     def stop(self) -> None:
-        if self.is_lost:  # the thread may have held the semaphore's lock when the fork took place
-            return
-        self._stopped = True
-        self._room.release()
+        self.is_stopped = True
+        if not self.is_lost:
+            self._room.put(None)
+
+    def wait(self) -> None:
+        """Until the thread of a stopped channel has ended; one that begins later does nothing."""
+        while self._has_begun and not self._has_ended and not self.is_lost:
+            with suppress(queue.Empty):
+                self._end.get(timeout=0.1)
+
+    def _has_room(self) -> bool:
+        self._room.get()
+        return not self.is_stopped
 
     def _hand_out(self, item: T) -> T:
-        self._room.release()
+        self._room.put(None)
         return item
 
     def _throw(self, error: BaseException) -> T:

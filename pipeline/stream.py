@@ -4,11 +4,10 @@ Last step of the data path. Its state is the number of rows consumed and what wa
 is a pure function of them (`orders/`), so that any world size continues with the same rows.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 import numpy as np
 
@@ -21,16 +20,13 @@ from pipeline.given_numbers import whole_number
 from pipeline.mixed_data import MixedData, Segments
 from pipeline.orders.order_names import AUTO, OrderWish, window_shards_of
 from pipeline.orders.segments import State, write_state
-from pipeline.prefetch import Prefetcher
 from pipeline.row_numbers import Numbers
 from pipeline.shard_cache.folder import CACHE_BYTES, CacheFolder
+from pipeline.supply import BatchSupply
 from schemas.errors import UserError
 from schemas.manifest import TRAIN
 
 __all__ = ["Batch", "RowStream"]
-
-PREFETCH_DEPTH = 2
-"""Gathers (`batches.py` says how large) that wait for the consumer."""
 
 
 class RowStream:
@@ -106,9 +102,9 @@ class RowStream:
             for dataset, memory in zip(self.datasets, self._memory.parts, strict=True)
         ]
         self._data = MixedData(mixed, self._readers, split, seed, wish)
-        self._is_change, self._is_replay, self._closed = change, replay, False
-        self._prefetcher: Prefetcher[list[Batch]] | None = None
-        self._ready: Iterator[Batch] = iter(())
+        self._is_change, self._is_replay = change, replay
+        self._supply = BatchSupply([dataset.place for dataset in self.datasets])
+        self._consumed = 0
         if state is None:
             self._begin(consumed_rows, (self._data.wanted,))
         else:
@@ -123,10 +119,7 @@ class RowStream:
         return self
 
     def __next__(self) -> Batch:
-        batch = next(self._ready, None)
-        if batch is None:
-            self._ready = iter(self._next_gathered())
-            batch = next(self._ready)
+        batch = self._supply.behind(self._consumed)
         self._consumed = batch.consumed_rows
         return batch
 
@@ -152,18 +145,21 @@ class RowStream:
         """
         start = whole_number("start", start, 0)
         stop = whole_number("stop", stop, start)
-        self._check_open()
-        self._stop()
+        self._supply.check_open()
+        self._supply.stop()
         self._visits.check_given(start)
         return self._visits.rows(np.arange(start, stop))
 
     def close(self) -> None:
         """Stop the thread and release the files; `state()` stays available."""
-        self._stop()
-        self._source.close()
-        for dataset in self.datasets:
-            dataset.place.close()
-        self._closed = True
+        self._supply.close()
+
+    def __reduce__(self) -> NoReturn:
+        """A copy would have neither thread nor files, and hold places in memory of others."""
+        raise UserError(
+            "a stream can be neither copied nor sent to another process: give stream.state(), and "
+            "make a stream from it there"
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -177,7 +173,7 @@ class RowStream:
         self.close()
 
     def _begin(self, consumed_rows: int, segments: Segments) -> None:
-        self._stop()
+        self._supply.stop()
         visits = self._data.visits(segments, consumed_rows)
         window_shards = window_shards_of(segments[-1].order)
         divide(self._memory, self.datasets, self._split, window_shards)
@@ -186,36 +182,8 @@ class RowStream:
         check_caches(list(zip(self.datasets, self._readers, strict=True)), visits, consumed_rows)
         total = None if self._epochs is None else visits.total(self._epochs)
         self._cut = replace(self._cut, total=total)
-        self._visits, self._source = visits, BatchSource(visits, self._readers, self._cut)
-        self._consumed, self._segments = consumed_rows, segments
-
-    def _next_gathered(self) -> list[Batch]:
-        self._check_open()
-        if self._prefetcher is None or self._prefetcher.is_lost:
-            self._prefetcher = Prefetcher(self._source.gathered(self._consumed), PREFETCH_DEPTH)
-        try:
-            return self._prefetcher.get()
-        except BaseException:
-            self._stop()
-            raise
-
-    def _check_open(self) -> None:
-        if self._closed:
-            raise UserError("this stream is closed; make a new one with state=stream.state()")
-
-    def _stop(self) -> None:
-        """End the thread, also where it waits for a file that is fetched."""
-        prefetcher, self._prefetcher, self._ready = self._prefetcher, None, iter(())
-        if prefetcher is None:
-            return
-        waited = [] if prefetcher.is_lost else [dataset.place for dataset in self.datasets]
-        try:
-            for place in waited:
-                place.interrupt()
-            prefetcher.close()
-        finally:
-            for place in waited:
-                place.proceed()
+        self._supply.begin(BatchSource(visits, self._readers, self._cut))
+        self._visits, self._consumed, self._segments = visits, consumed_rows, segments
 
 
 def _opened_cache(cache: CacheFolder | Path | str | None, limit: int) -> CacheFolder | None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pipeline.shard_cache.folder import CacheFolder
-from pipeline.stream import PREFETCH_DEPTH, Batch, RowStream
+from pipeline.stream import Batch, RowStream
+from pipeline.supply import PREFETCH_DEPTH
 from schemas.errors import CorruptDataError
 from schemas.samples import SHARD_FORMATS
 from tests.cached_files import wait_until
@@ -128,7 +129,7 @@ def streamed(scene: Scene, way: Way) -> list[Batch]:
 def is_at_rest(stream: RowStream) -> bool:
     """Whether the thread of a stream waits for its consumer. A fault that strikes while it reads
     may come behind its last look at the file: test_fault_limits.py."""
-    prefetcher = stream._prefetcher
+    prefetcher = stream._supply._prefetcher
     return prefetcher is not None and prefetcher._channel.items.qsize() == PREFETCH_DEPTH
 
 

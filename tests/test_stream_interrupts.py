@@ -1,0 +1,164 @@
+"""A signal that raises at any line of the stream: nothing hangs, no row is lost, no thread is left.
+
+An exception that Python's tracing raises stands for that of a signal's handler: it comes between
+two lines in the same way, and at each of them in turn. Python's own start of a thread is left out.
+"""
+
+import copy
+import itertools
+import pickle
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pipeline.prefetch import Prefetcher
+from pipeline.stream import RowStream
+from pipeline.supply import BatchSupply
+from schemas.errors import UserError
+from tests.streams import read, write_contents
+
+FILES = "pipeline/stream.py", "pipeline/supply.py", "pipeline/prefetch.py"
+BATCH_ROWS = 4
+
+
+class SignalError(BaseException):
+    """What the handler raises."""
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return write_contents(tmp_path_factory.mktemp("interrupts"))[0]
+
+
+@contextmanager
+def interrupted(number):
+    """Raise at event `number` (a call, a line or a return) in the files of the stream.
+
+    Yields a list that is empty when there were fewer events.
+    """
+    raised, events = [], itertools.count()
+
+    def trace(frame, event, argument):
+        if not frame.f_code.co_filename.endswith(FILES):
+            return None
+        if event != "exception" and next(events) == number:
+            raised.append(event)
+            raise SignalError
+        return trace
+
+    try:
+        sys.settrace(trace)
+        yield raised
+    except SignalError:
+        pass
+    finally:
+        sys.settrace(None)
+
+
+def prefetch_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "blankstream-prefetch"]
+
+
+def opened(path):
+    return RowStream(path, batch_rows=BATCH_ROWS)
+
+
+@pytest.mark.parametrize("batches_before", [0, 1])
+def test_an_interrupted_stream_goes_on_behind_its_state(path, batches_before):
+    expected = read(path, 30, batch_rows=BATCH_ROWS)
+    for number in itertools.count():
+        with opened(path) as stream:
+            for _ in range(batches_before):
+                next(stream)
+            with interrupted(number) as raised:
+                for _ in range(3):
+                    next(stream)
+            for _ in range(4):
+                consumed = stream.state()["consumed_rows"]
+                batch = next(stream)
+                assert batch.consumed_rows == consumed + BATCH_ROWS
+                assert np.array_equal(batch.rows, expected[consumed // BATCH_ROWS].rows)
+        assert prefetch_threads() == []
+        if not raised:
+            break
+    assert number > 30
+
+
+@pytest.mark.parametrize("end", [RowStream.close, lambda stream: stream.rows_at(0, 3)])
+def test_an_interrupted_end_is_ended_by_the_next_call(path, end):
+    for number in itertools.count():
+        stream = opened(path)
+        next(stream)
+        with interrupted(number) as raised:
+            end(stream)
+        stream.close()
+        assert prefetch_threads() == []
+        with pytest.raises(UserError, match="closed"):
+            next(stream)
+        if not raised:
+            break
+    assert number > 10
+
+
+class SlowSource:
+    """One gather, then a wait; says whether it was closed while the thread was at work."""
+
+    def __init__(self):
+        self.goes_on, self.was_closed, self.is_at_work = threading.Event(), False, False
+
+    def gathered(self, start):
+        yield [SimpleNamespace(consumed_rows=1)]
+        self.is_at_work = True
+        self.goes_on.wait()
+        self.is_at_work = False
+
+    def close(self):
+        assert not self.is_at_work
+        self.was_closed = True
+
+
+def test_files_are_kept_until_the_thread_has_ended_though_the_wait_for_it_is_interrupted():
+    def handle(*_):
+        raise SignalError
+
+    supply, source = BatchSupply([]), SlowSource()
+    supply.begin(source)
+    supply.behind(0)
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        for _ in range(3):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            with pytest.raises(SignalError):
+                supply.close()
+            assert not source.was_closed
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    threading.Timer(0.1, source.goes_on.set).start()
+    supply.close()
+    assert source.was_closed
+    assert prefetch_threads() == []
+
+
+def test_a_thread_that_begins_after_its_end_was_asked_for_does_nothing():
+    made = []
+    prefetcher = Prefetcher(iter(made.append, 0), 1)
+    prefetcher.close()
+    prefetcher._channel.run(iter(made.append, 0))
+    assert made == []
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize("batches", [0, 1])
+def test_a_stream_is_not_copied(path, copied, batches):
+    with opened(path) as stream:
+        for _ in range(batches):
+            next(stream)
+        stream.load_state_dict(stream.state())
+        with pytest.raises(UserError, match=r"neither copied .* give stream\.state\(\)"):
+            copied(stream)
