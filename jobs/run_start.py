@@ -6,6 +6,7 @@ Stands between the request of `train.py` and the folder of the run (`runs.py`).
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from jobs.metrics import METRICS_NAME
 from jobs.run_checkpoints import (
@@ -18,6 +19,7 @@ from jobs.runs import CONFIG_NAME, DATA_NAME, Run, RunData, open_run
 from jobs.sample_losses import LOSSES_FOLDER
 from jobs.stream_record import STREAM_NAME
 from pipeline.dataset import Dataset
+from pipeline.orders.segments import read_state
 from schemas.config import Config, differing_keys, to_mapping, to_toml
 from schemas.errors import DatasetError, RunError
 from schemas.names import TOKENIZER_FOLDER
@@ -42,6 +44,8 @@ _DATA_KEYS = {
 }
 """Keys that decide which rows a step takes, and in what parts it goes through them."""
 
+_NOTHING_LEFT = ". The run is finished: there is no step left for --change-data to change"
+
 Mixture = Sequence[tuple[Dataset, float]]
 
 
@@ -52,7 +56,7 @@ def find_start(
 
     Writes nothing. Raises `RunError` for a folder that holds something else or, without `resume`,
     checkpoints, and for a run to be resumed with another model or train section, or with rows of
-    another kind. With `change_data` seed, batch size and order may differ.
+    another kind. With `change_data` seed, batch size and order may differ, unless it is finished.
     """
     _check_folder(path)
     checkpoint = latest_checkpoint(path)
@@ -63,8 +67,21 @@ def find_start(
             f"{path}: this run has a checkpoint of step {checkpoint.step}; go on with "
             "--resume auto, or give another folder as --output"
         )
-    _check_resumable(open_run(path), config, mixture, change_data)
+    run = open_run(path)
+    is_finished = checkpoint.step >= run.config.train.max_steps
+    _check_configuration(run, config, change_data, is_finished)
+    _check_rows(run, mixture, config)
     return checkpoint
+
+
+def check_nothing_changes(path: Path, checkpoint: Checkpoint, stream: dict[str, Any]) -> None:
+    """`RunError` where the finished run `path` would go on with other data than those it ended
+    with: from its last checkpoint with the state `stream`."""
+    if read_state(stream) != read_state(checkpoint.stream):
+        raise RunError(
+            f"{path}: was trained to step {checkpoint.step} on other data sets or weights. Give "
+            f"those it ended with, or train into another folder{_NOTHING_LEFT}"
+        )
 
 
 def begin_run(path: Path, config: Config, mixture: Mixture) -> None:
@@ -92,8 +109,8 @@ def _check_folder(path: Path) -> None:
         )
 
 
-def _check_resumable(run: Run, config: Config, mixture: Mixture, change_data: bool) -> None:
-    free = _FREE_KEYS | (_DATA_KEYS if change_data else set())
+def _check_configuration(run: Run, config: Config, change_data: bool, is_finished: bool) -> None:
+    free = _FREE_KEYS | (_DATA_KEYS if change_data and not is_finished else set())
     old, new = to_mapping(run.config), to_mapping(config)
     differences = [
         line
@@ -104,12 +121,17 @@ def _check_resumable(run: Run, config: Config, mixture: Mixture, change_data: bo
     if differences:
         data = [line for line in differences if line.partition(":")[0] in _DATA_KEYS]
         hint = ". Seed, batch size and order may differ with --change-data" if data else ""
+        if is_finished:
+            hint = _NOTHING_LEFT if change_data else ""
         raise RunError(
             f"{run.path}: was started with another configuration. Differing keys:\n  "
             + "\n  ".join(differences)
             + "\nResume with the configuration it was started with, or train into another folder"
             + hint
         )
+
+
+def _check_rows(run: Run, mixture: Mixture, config: Config) -> None:
     rows = list(_row_differences(run.data, RunData.of(mixture, config)))
     if rows:
         raise RunError(

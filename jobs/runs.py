@@ -130,7 +130,11 @@ def read_of_run(place: Path, remedy: str, parse: Callable[[dict[str, Any]], T]) 
     when it is damaged.
     """
     try:
-        return unseal(read_sealed(place), str(place), remedy, parse)
+        content = read_sealed(place)
+    except DatasetError as error:
+        raise RunError(f"{error}; restore it from a copy") from error
+    try:
+        return unseal(content, str(place), remedy, parse)
     except DatasetError as error:
         kind = CorruptDataError if isinstance(error, DamagedError) else RunError
         raise kind(str(error)) from error

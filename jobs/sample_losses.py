@@ -5,6 +5,7 @@ to `FILE_STEPS` steps and is named after the first it may hold; docs/trace.md sh
 """
 
 import os
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from schemas.storage import flush
 LOSSES_FOLDER = "losses"
 FILE_STEPS = 4096
 
+_NAME = re.compile(r"rank-\d{4,}/step-(\d{7,})\.losses")
 _MAGIC = b"BSLOSS01"
 _HEADER, _HASH = struct.Struct("<8sQQII"), struct.Struct("<Q")
 _SAMPLES, _LABELS, _SUMS = "<u2", "<u4", "<f4"
@@ -94,10 +96,10 @@ class LossLog:
 def cut_losses(run: Path, step: int) -> None:
     """Remove the steps behind `step`, of every rank; they will be taken again.
 
-    Raises `CorruptDataError` for damage in front of them.
+    Files of other names, such as copies, are left alone. Raises `CorruptDataError` for damage in
+    front of them.
     """
-    for path in sorted((run / LOSSES_FOLDER).glob("rank-*/step-*.losses")):
-        first = int(path.stem.removeprefix("step-"))
+    for path, first in _files(run):
         if first > step:
             path.unlink()
         elif first + FILE_STEPS - 1 > step:
@@ -110,9 +112,17 @@ def recorded_losses(run: Path, step: int) -> list[SampleLosses]:
     Raises `CorruptDataError` for damage in or in front of the step.
     """
     found = []
-    for path in sorted((run / LOSSES_FOLDER).glob(f"rank-*/{_file_name(step)}")):
+    for path in [path for path, first in _files(run) if first <= step < first + FILE_STEPS]:
         found += [losses for losses, _ in _blocks(path, step) if losses.step == step]
     return found
+
+
+def _files(run: Path) -> Iterator[tuple[Path, int]]:
+    """The files that `LossLog` writes, by name, each with the first step that it may hold."""
+    for path in sorted((run / LOSSES_FOLDER).glob("rank-*/step-*.losses")):
+        match = _NAME.fullmatch(f"{path.parent.name}/{path.name}")
+        if match and path.name == _file_name(int(match[1])):
+            yield path, int(match[1])
 
 
 def _file_name(step: int) -> str:

@@ -4,8 +4,9 @@ Written by `train.py` before the first step that takes rows otherwise than those
 `trace.py`, which needs neither checkpoints nor the configuration of that time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Self
 
@@ -86,8 +87,7 @@ def record_stretch(run: Path, stretch: Stretch) -> None:
     if not kept or not kept[-1].is_continued_by(stretch):
         kept.append(stretch)
     if kept != known:
-        content = {"stretches": [asdict(one) for one in kept]}
-        commit_text(run / STREAM_NAME, seal(content))
+        commit_text(run / STREAM_NAME, seal({"stretches": list(_packed(kept))}))
 
 
 def read_stretches(run: Path) -> list[Stretch]:
@@ -102,10 +102,28 @@ def stretch_of(run: Path, step: int) -> Stretch:
     if not stretches:
         raise RunError(
             f"{run / STREAM_NAME}: says nothing of step {step}; the file was deleted, or the run "
-            "begun by a release that did not write it"
+            "begun by a release that did not write it: restore it from a copy, if there is one"
         )
     return stretches[-1]
 
 
+def _packed(stretches: Iterable[Stretch]) -> Iterator[dict[str, Any]]:
+    """As they are written: of the segments of each those alone that do not begin the one before,
+    so that the record grows with the number of changes, not with its square."""
+    before: list[dict[str, Any]] = []
+    for one in stretches:
+        pairs = zip(before, one.segments, strict=False)
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+        written = asdict(replace(one, segments=one.segments[shared:]))
+        yield written | {"shared_segments": shared}
+        before = one.segments
+
+
 def _parse(content: dict[str, Any]) -> list[Stretch]:
-    return [Stretch.from_mapping(one) for one in content["stretches"]]
+    """Inverse of `_packed`; where nothing is said of shared segments, all are written."""
+    found: list[Stretch] = []
+    for one in content["stretches"]:
+        shared = one.get("shared_segments", 0)
+        before = found[-1].segments[:shared] if shared else []
+        found.append(Stretch.from_mapping(one | {"segments": [*before, *one["segments"]]}))
+    return found

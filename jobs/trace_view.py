@@ -4,9 +4,10 @@ Stands behind `trace.py`. JSON shortens nothing and is one object; its keys are 
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
@@ -35,6 +36,20 @@ def render_trace(trace: StepTrace, limit: int | None = None, everything: bool = 
     return Group(*parts)
 
 
+class _Indented:
+    """Text behind a margin: wrapped where the console wraps, else whole (`Padding` crops it)."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        margin = "  "
+        if options.no_wrap:
+            yield Text(f"\n{margin}").join(Text(margin).append_text(self._text).split("\n"))
+        else:
+            yield Padding(self._text, (0, 0, 0, len(margin)), expand=False)
+
+
 def _sample(traced: TracedSample, everything: bool) -> list[RenderableType]:
     view, origin, row = traced.sample, traced.sample.origin, traced.row
     loss = traced.loss
@@ -53,7 +68,7 @@ def _sample(traced: TracedSample, everything: bool) -> list[RenderableType]:
     return [
         Text(head, style="bold underline"),
         *(Text(line) for line in lines),
-        Padding(text, (0, 0, 0, 2), expand=False),
+        _Indented(text),
     ]
 
 

@@ -18,7 +18,7 @@ from jobs.learners import begin, training_tensors
 from jobs.metrics import MetricsLog, StepMetrics, TrainWatcher
 from jobs.model_fit import check_layer, fit_model
 from jobs.run_checkpoints import Checkpoint, delete_old_checkpoints, write_checkpoint
-from jobs.run_start import begin_run, find_start, renew_run
+from jobs.run_start import begin_run, check_nothing_changes, find_start, renew_run
 from jobs.sample_losses import LossLog, SampleLosses, cut_losses
 from jobs.stream_record import record_stretch, stretch_behind
 from jobs.train_step import Learner, check_parameters, train_step
@@ -68,7 +68,7 @@ class _Run:
 
 
 def train(request: TrainRequest, progress: TrainWatcher) -> TrainResult:
-    """Take the steps that are left; a run that is finished returns at once.
+    """Take the steps that are left; a run that is finished on the same data returns at once.
 
     A function of its arguments on a CPU. Raises `UserError` before anything is written when the
     request cannot be carried out, or, where a data set has no plan that says how long its windows
@@ -84,11 +84,12 @@ def train(request: TrainRequest, progress: TrainWatcher) -> TrainResult:
     config = dataclasses.replace(config, model=model_config)
     checkpoint = find_start(output, config, mixture, request.resume, request.change_data)
     step = checkpoint.step if checkpoint else 0
-    if step >= config.train.max_steps:
-        return TrainResult(output, step, step, None)
     request = dataclasses.replace(request, config=config)
     opened: dict[Place, float] = dict(mixture)
     with open_stream(request, opened, checkpoint) as stream:
+        if checkpoint and step >= config.train.max_steps:
+            check_nothing_changes(output, checkpoint, stream.state())
+            return TrainResult(output, step, step, None)
         learner = begin(config, stream.row_format, checkpoint)
         if checkpoint is None:
             begin_run(output, config, mixture)

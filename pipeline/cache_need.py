@@ -15,6 +15,11 @@ from pipeline.shard_cache.place import CachedPlace
 from pipeline.shard_cache.room import check_room
 from pipeline.shard_reading.reader import RowReader
 
+_SMALLER = (
+    "give a smaller window_shards (`train.window_shards`; beside a state with change=True, `train "
+    "--change-data`)"
+)
+
 
 def check_caches(
     opened: Sequence[tuple[Dataset, RowReader]], visits: Visits, consumed_rows: int
@@ -22,17 +27,22 @@ def check_caches(
     """Raise `UserError` with all numbers unless each cache has room for the shard tables and for
     one window of each data set that is fetched there, those at row `consumed_rows`.
 
-    An order without windows touches every shard and needs no less than all; it is not checked.
+    A window that an epoch ends early counts as a full one, of shards of the next epoch, but no
+    shard counts twice: a cache as large as all files has room for any window. An order without
+    windows touches every shard and needs no less than all; it is not checked.
     """
     if not any(isinstance(dataset.place, CachedPlace) for dataset, _ in opened):
         return
     needed, num_shards = Counter[CacheFolder](), Counter[CacheFolder]()
+    remedies = dict[CacheFolder, str]()
     for coming in visits.ahead(consumed_rows):
         dataset, reader = opened[coming.source]
         if isinstance(dataset.place, CachedPlace):
-            window = list(islice(coming.shards, coming.window.num_shards))
+            window = set(islice(coming.shards, coming.window.num_shards))
             needed[dataset.place.cache] += reader.stored_bytes(window)
             num_shards[dataset.place.cache] += len(window)
+            if coming.window.num_shards > 1:
+                remedies[dataset.place.cache] = _SMALLER
     for cache, num_bytes in needed.items():
         use = f"windows of {num_shards[cache]} shards, and the tables of shards"
-        check_room(cache, num_bytes, use)
+        check_room(cache, num_bytes, use, remedies.get(cache, ""))

@@ -22,7 +22,7 @@ from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY
 from schemas.errors import DatasetError, UserError
 from schemas.manifest import SPLITS, Manifest
-from schemas.names import MANIFEST_NAME, PLAN_NAME
+from schemas.names import MANIFEST_NAME, PLAN_NAME, manifest_name
 from schemas.samples import RowFormat
 
 MAX_OPEN_SHARDS = 1 << 14
@@ -32,6 +32,8 @@ MAX_OPEN_SHARDS = 1 << 14
 its place on the disk as long as it is open."""
 DECODED_BYTES = 2 << 30
 """Memory for decoded rows of one reader, or of all readers of a stream together."""
+
+_VERSIONS = manifest_name(0).rpartition("/")[0]
 
 
 class Dataset:
@@ -139,6 +141,12 @@ def _why_unreadable(store: Store, error: OSError) -> str:
             return f"{store.place}: a file, expected the folder of a data set"
         return f"{store.place}: no such folder; expected a data set made by `blankstream build`"
     if isinstance(error, FileNotFoundError):
+        if store.files(_VERSIONS):
+            return (
+                f"{store.place}: no {MANIFEST_NAME}, though the data set was finished: its folder "
+                f"{_VERSIONS} has the manifest of a version; run `blankstream repair "
+                f"{store.place}` to write it again"
+            )
         if store.size(PLAN_NAME) is not None:
             return (
                 f"{store.place}: no {MANIFEST_NAME}: the build has not finished; run the same "

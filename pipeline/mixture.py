@@ -7,7 +7,8 @@ import heapq
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from reprlib import repr as shortened
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +46,8 @@ def period_counts(weights: Sequence[float]) -> list[int]:
     lost = [weight for weight, count in zip(weights, counts, strict=True) if weight and not count]
     if lost:
         raise UserError(
-            f"weight {lost[0]!r} is less than 1/{MAX_PERIOD} of the sum of {list(weights)}: it "
-            "would never be chosen; leave it out or raise it"
+            f"weight {lost[0]!r} is less than 1/{MAX_PERIOD} of the sum of "
+            f"{shortened(list(weights))}: it would never be chosen; leave it out or raise it"
         )
     return counts
 
@@ -56,12 +57,14 @@ def _shares(weights: Sequence[float]) -> list[Fraction]:
         number = isinstance(weight, float | int | np.number) and not isinstance(weight, bool)
         if not number or not 0 <= weight < math.inf:
             raise UserError(
-                f"weight {weight!r} in {list(weights)}: expected a finite number, not negative"
+                f"weight {weight!r:.80} in {shortened(list(weights))}: expected a finite number, "
+                "not negative"
             )
     exact = [Fraction(str(weight)) for weight in weights]
-    if not any(exact):
-        raise UserError(f"weights {list(weights)}: at least one must be above 0")
-    return [weight / sum(exact) for weight in exact]
+    total = sum(exact)
+    if not total:
+        raise UserError(f"weights {shortened(list(weights))}: at least one must be above 0")
+    return [weight / total for weight in exact]
 
 
 def schedule_from(weights: Sequence[float], first: int) -> NDArray[np.int64]:
@@ -128,38 +131,51 @@ def _deadline(number: int, slack: int, weight: int) -> int:
 
 
 class Interleaving:
-    """The endless repetition of `schedule(weights)`, addressable at any index.
+    """The endless repetition of `schedule(weights)`, addressable at any index; any question about
+    any index is O(1), but for `counts` and `index_of`, which look at one period.
 
-    Memory is one period times the number of choices; any question about any index is O(1).
+    Memory is one period: one or two bytes for each of its places, five or six once a choice was
+    looked up.
     """
 
     def __init__(self, weights: Sequence[float]) -> None:
-        self._order = schedule(weights)
         self.shares = tuple(period_counts(weights))
-        self.period = len(self._order)
-        chosen = self._order[:, None] == np.arange(len(weights))
-        self._before = np.zeros((self.period + 1, len(weights)), np.int64)
-        np.cumsum(chosen, axis=0, out=self._before[1:])
+        self.period = sum(self.shares)
+        narrow = np.min_scalar_type(len(self.shares) - 1)
+        self._order = schedule(weights).astype(narrow)
 
     def counts(self, n: int) -> list[int]:
         """How often each choice occurs in [0, n), for any n >= 0; the counts add up to n."""
         periods, rest = divmod(n, self.period)
-        before = self._before[rest].tolist()
+        before = np.bincount(self._order[:rest], minlength=len(self.shares)).tolist()
         return [periods * share + part for share, part in zip(self.shares, before, strict=True)]
 
-    def choices_at(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The choice at each of `indices` (n,)."""
-        chosen: NDArray[np.int64] = self._order[indices % self.period]
-        return chosen
-
-    def occurrences(self, choice: int, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How often `choice` occurs in [0, i), for each i of `indices` (n,)."""
-        periods, rest = np.divmod(indices, self.period)
-        before: NDArray[np.int64] = self._before[rest, choice]
-        before += periods * self.shares[choice]
-        return before
+    def choices_at(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The choice at each of `indices` (n,), and how often it occurs before."""
+        periods, places = np.divmod(indices, self.period)
+        chosen = self._order[places].astype(np.int64)
+        return chosen, periods * self._share_of[chosen] + self._occurrences[places]
 
     def index_of(self, choice: int, number: int) -> int:
         """Index of occurrence `number`, from 0, of a choice with a weight above 0."""
         periods, rest = divmod(number, self.shares[choice])
         return periods * self.period + int(np.flatnonzero(self._order == choice)[rest])
+
+    @cached_property
+    def _share_of(self) -> NDArray[np.int64]:
+        return np.array(self.shares, np.int64)
+
+    @cached_property
+    def _occurrences(self) -> NDArray[np.uint32]:
+        """How often the choice of each place of a period occurs before it, in the period."""
+        by_choice = np.argsort(self._order, kind="stable")
+        found = np.empty(self.period, np.uint32)
+        firsts = np.cumsum(self._share_of) - self._share_of
+        found[by_choice] = np.arange(self.period) - np.repeat(firsts, self._share_of)
+        return found
+
+
+@lru_cache(maxsize=64)
+def interleaving(shares: tuple[int, ...]) -> Interleaving:
+    """The interleaving of `period_counts`, the same one for equal shares."""
+    return Interleaving(shares)

@@ -2,22 +2,25 @@ import hashlib
 import json
 import os
 import random
+import shutil
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import copied_memory
+from jobs.cli import cli
 from pipeline import table as table_module
 from pipeline.dataset import open_dataset
+from pipeline.shard_reading import copied_memory
 from pipeline.shard_reading.reader import gather_mixed
 from pipeline.shard_reading.shard_table import ShardTable
 from pipeline.table import write_table
 from schemas.errors import CorruptDataError, DatasetError, UserError
 from schemas.manifest import HELDOUT, TRAIN, StoredFile
-from schemas.names import MANIFEST_NAME, PLAN_NAME
+from schemas.names import MANIFEST_NAME, PLAN_NAME, manifest_name
 from schemas.samples import RowFormat
 from tests.datasets import TABLE, Content, flip, random_rows, reseal, write_dataset
 
@@ -66,6 +69,31 @@ def test_an_unfinished_build_is_not_readable(path):
     (path / PLAN_NAME).write_text("{}")
     with pytest.raises(DatasetError, match=r"no manifest\.json: the build has not finished; run"):
         open_dataset(path)
+
+
+@pytest.mark.parametrize("has_plan", [False, True])
+def test_a_finished_data_set_whose_manifest_is_gone_is_to_be_repaired(path, has_plan):
+    (path / manifest_name(0)).parent.mkdir()
+    (path / MANIFEST_NAME).rename(path / manifest_name(0))
+    if has_plan:
+        (path / PLAN_NAME).write_text("{}")
+    message = (
+        rf"no manifest\.json, though .* its folder manifests has .* `blankstream repair {path}`"
+    )
+    with pytest.raises(DatasetError, match=message):
+        open_dataset(path)
+
+
+def test_the_command_that_is_named_for_a_manifest_that_is_gone_brings_it_back(built, tmp_path):
+    copy = shutil.copytree(built, tmp_path / "d")
+    (copy / MANIFEST_NAME).unlink()
+    with pytest.raises(DatasetError) as raised:
+        open_dataset(copy)
+    command = str(raised.value).split("`")[1].split()
+    done = CliRunner().invoke(cli, command[1:])
+    assert (command[0], done.exit_code) == ("blankstream", 0), done.output
+    assert (copy / MANIFEST_NAME).read_bytes() == (built / MANIFEST_NAME).read_bytes()
+    assert open_dataset(copy).digest == open_dataset(built).digest
 
 
 def test_a_folder_that_is_no_data_set_is_an_error(tmp_path):

@@ -1,3 +1,4 @@
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
@@ -5,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.mixture import MAX_PERIOD, Interleaving, period_counts, schedule, schedule_from
+from pipeline.mixture import (
+    MAX_PERIOD,
+    Interleaving,
+    interleaving,
+    period_counts,
+    schedule,
+    schedule_from,
+)
 from schemas.errors import UserError
 
 WEIGHTS = st.lists(st.integers(0, 30), min_size=1, max_size=7).filter(any)
@@ -60,21 +68,57 @@ def test_the_schedule_never_changes_by_accident():
 @given(WEIGHTS, st.integers(0, 200))
 def test_counts_agree_with_the_choices_before(weights, n):
     mixture = Interleaving(weights)
-    expected = np.bincount(mixture.choices_at(np.arange(0, n)), minlength=len(weights)).tolist()
-    assert mixture.counts(n) == expected
-    for choice, count in enumerate(expected):
-        assert mixture.occurrences(choice, np.array([n])).tolist() == [count]
+    chosen, occurrences = mixture.choices_at(np.arange(n))
+    assert mixture.counts(n) == np.bincount(chosen, minlength=len(weights)).tolist()
+    for index, (choice, occurrence) in enumerate(zip(chosen, occurrences, strict=True)):
+        assert mixture.counts(index)[choice] == occurrence
 
 
 @given(WEIGHTS, st.integers(0, 10**15), st.integers(0, 50))
 def test_choices_far_away_continue_the_counts(weights, start, length):
     mixture = Interleaving(weights)
-    chosen = np.bincount(
-        mixture.choices_at(np.arange(start, start + length)), minlength=len(weights)
-    )
+    places = np.arange(start, start + length)
+    chosen, occurrences = mixture.choices_at(places)
+    assert [mixture.index_of(*pair) for pair in zip(chosen, occurrences, strict=True)] == [*places]
     before, after = mixture.counts(start), mixture.counts(start + length)
-    assert [b - a for a, b in zip(before, after, strict=True)] == chosen.tolist()
+    parts = [b - a for a, b in zip(before, after, strict=True)]
+    assert parts == np.bincount(chosen, minlength=len(weights)).tolist()
     assert sum(after) == start + length
+
+
+@given(WEIGHTS, st.integers(1, 5))
+def test_equal_shares_have_one_interleaving(weights, factor):
+    shares = period_counts(weights)
+    again = interleaving(tuple(period_counts([factor * weight for weight in weights])))
+    assert again is interleaving(tuple(shares))
+    places = np.arange(3 * sum(shares))
+    expected = np.resize(schedule(weights), len(places))
+    assert np.array_equal(again.choices_at(places)[0], expected)
+
+
+def test_the_longest_period_of_many_choices_takes_a_few_bytes_a_place():
+    weights = np.random.default_rng(1).uniform(1, 2, 300).tolist()
+    schedule(weights)  # which is kept, however it is interleaved
+    tracemalloc.start()
+    try:
+        mixture = Interleaving(weights)
+        counted = mixture.counts(10**9), tracemalloc.get_traced_memory()[0]
+        mixture.choices_at(np.arange(10))
+        looked_up = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert (mixture.period, sum(counted[0])) == (MAX_PERIOD, 10**9)
+    assert counted[1] < 4 * MAX_PERIOD < looked_up < 8 * MAX_PERIOD
+
+
+def test_weights_are_summed_once_however_many_they_are(monkeypatch):
+    added, add = [], Fraction.__radd__
+    monkeypatch.setattr(Fraction, "__radd__", lambda one, other: added.append(1) or add(one, other))
+    both = Fraction.__add__
+    monkeypatch.setattr(Fraction, "__add__", lambda one, other: added.append(1) or both(one, other))
+    assert period_counts([1] * 1000) == [1] * 1000
+    assert 1000 <= len(added) <= 4000
+    assert period_counts([0.5] * 20_000) == [1] * 20_000
 
 
 @given(WEIGHTS, st.integers(0, 10**12))
@@ -82,7 +126,7 @@ def test_index_of_finds_the_place_of_an_occurrence(weights, number):
     mixture = Interleaving(weights)
     choice = int(np.argmax(weights))
     index = mixture.index_of(choice, number)
-    assert mixture.choices_at(np.arange(index, index + 1)).tolist() == [choice]
+    assert [int(found[0]) for found in mixture.choices_at(np.array([index]))] == [choice, number]
     assert mixture.counts(index)[choice] == number
 
 
@@ -116,3 +160,10 @@ def test_a_period_may_begin_with_any_choice_and_stays_within_one(
         counts[choice] += 1
         for count, weight in zip(counts, weights, strict=True):
             assert abs(count - number * weight / sum(weights)) < 1
+
+
+@pytest.mark.parametrize("last", [-1, 1e-9])
+def test_an_error_over_many_weights_is_short(last):
+    with pytest.raises(UserError) as raised:
+        period_counts([1.5] * 30_000 + [last])
+    assert len(str(raised.value)) < 300

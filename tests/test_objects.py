@@ -148,12 +148,12 @@ def test_a_server_that_never_says_whether_to_send_a_body_is_asked_again(
     server: ObjectServer,
 ) -> None:
     store = new_store()
-    server.mute_requests = 2
+    server.mute_requests, server.mute_seconds = 2, 30.0
     begun = time.monotonic()
     store.replace("x", b"1")
     assert store.create("y", b"2")
     assert (store.read("x"), store.read("y"), server.mute_requests) == (b"1", b"2", 0)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 15
 
 
 def test_a_large_object_is_fetched_in_pieces_each_of_which_is_measured(

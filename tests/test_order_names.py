@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pipeline.orders.order_names import (
     OrderWish,
     chosen_shards,
+    order_arguments,
     order_name,
     window_shards_of,
 )
@@ -47,6 +48,7 @@ def test_what_is_no_order_is_refused(name):
     ("arguments", "message"),
     [
         (("shuffled",), "order='shuffled': expected 'auto', 'global' or 'windowed'"),
+        (("windowed/2",), "order='windowed/2': expected .* said by window_shards=K beside it"),
         ((None,), "order=None: expected"),
         (("windowed", 0), r"window_shards=0: expected an integer in 1\.\.16384"),
         (("windowed", 2.0), r"window_shards=2\.0: expected an integer"),
@@ -57,6 +59,12 @@ def test_what_is_no_order_is_refused(name):
 def test_a_wish_that_cannot_be_met_is_refused(arguments, message):
     with pytest.raises(UserError, match=message):
         OrderWish(*arguments)
+
+
+def test_an_order_is_told_as_the_arguments_that_ask_for_it():
+    assert order_arguments("global") == "order='global'"
+    assert order_arguments("windowed/64") == "order='windowed', window_shards=64"
+    assert OrderWish("windowed", 64).resume("windowed/64", "chosen", True) == "windowed/64"
 
 
 @pytest.mark.parametrize(

@@ -68,4 +68,4 @@ def test_a_folder_that_nobody_uses_goes_at_once(tmp_path: Path) -> None:
     with folder_of_ray() as folder, (Path(folder) / "mine").open("w"):
         assert processes_of(folder) == []
     assert not Path(folder).exists()
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 3  # others are waited for four seconds

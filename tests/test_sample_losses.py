@@ -80,6 +80,20 @@ def test_steps_behind_the_checkpoint_are_cut_off(tmp_path: Path, step: int) -> N
     assert steps_of(tmp_path, among) == [*kept, step + 1, step + 2]
 
 
+@pytest.mark.parametrize("name", ["step-0000001 (copy)", "step-0000002", "step-1", "step-x"])
+def test_files_of_other_names_are_left_alone(tmp_path: Path, name: str) -> None:
+    write(tmp_path, range(1, 4))
+    copy = the_file(tmp_path).with_name(f"{name}.losses")
+    whole = the_file(tmp_path).read_bytes()
+    copy.write_bytes(whole)
+    aside = tmp_path / "losses" / "rank-0000 (copy)" / "step-0000001.losses"
+    aside.parent.mkdir()
+    aside.write_bytes(whole)
+    cut_losses(tmp_path, 1)
+    assert copy.read_bytes() == aside.read_bytes() == whole
+    assert [len(recorded_losses(tmp_path, step)) for step in (1, 2)] == [1, 0]
+
+
 @pytest.mark.fault
 def test_a_torn_last_step_is_passed_over_and_cut_off(tmp_path: Path) -> None:
     write(tmp_path, range(1, 4))

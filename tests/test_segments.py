@@ -53,17 +53,19 @@ def test_a_segment_without_an_order_is_global():
         ([], "expected the keys"),
         ("state", "expected the keys"),
         (None, "expected the keys"),
-        ({"consumed_rows": 1, "segments": []}, r"begin at rows \[\], expected 0"),
+        ({"consumed_rows": 1, "segments": []}, "no segments, expected at least one"),
         ({"consumed_rows": 1, "segments": None}, "not iterable"),
         ({"consumed_rows": 1, "segments": [3]}, "expected the keys"),
         ({"consumed_rows": -1, "segments": []}, "-1: expected an integer"),
         ({"consumed_rows": True, "segments": []}, "True: expected an integer"),
-        (with_segment(first_row=1), r"begin at rows \[1\], expected 0"),
+        (with_segment(first_row=1), "the first segment begins at row 1, expected 0"),
         (with_segment(first_row=0.0), r"0\.0: expected an integer"),
         (with_segment(seed="1"), "'1': expected an integer"),
         (with_segment(datasets={}), r"weights \[\]"),
-        (with_segment(datasets=["a"]), "list indices"),
-        (with_segment(datasets={"a": 0, "b": 1}), "expected numbers above 0"),
+        (with_segment(datasets=["a"]), r"datasets \['a'\]: expected \{digest: weight\}"),
+        (with_segment(datasets=None), "datasets None: expected"),
+        (with_segment(datasets={"a": 1, "b": 0}), "weight 0 of data set b: expected a number ab"),
+        (with_segment(datasets={"a": 1, "b": ""}), "weight '' of data set b: expected a number"),
         (with_segment(datasets={"a": "1"}), "weight '1'"),
         (with_segment(datasets={"a": float("inf")}), "weight inf"),
         (with_segment(datasets={"a": 1, "b": 1e-9}), "would never be chosen"),
@@ -71,8 +73,8 @@ def test_a_segment_without_an_order_is_global():
         (with_segment(order="shuffled"), "order 'shuffled': expected 'global' or"),
         (with_segment(order=None), "order None: expected"),
         (with_segment(shards=3), "expected the keys"),
-        (write_state(1, [FIRST, FIRST]), r"begin at rows \[0, 0\], expected 0 and ascending"),
-        (write_state(1, [FIRST, SECOND, FIRST]), r"begin at rows \[0, 50, 0\]"),
+        (write_state(1, [FIRST, FIRST]), "segment 2 begins at row 0, expected one behind row 0,"),
+        (write_state(1, [FIRST, SECOND, FIRST]), "segment 3 .* row 0, expected one behind row 50"),
     ],
 )
 def test_what_is_no_state_is_refused(state, named):
@@ -123,9 +125,24 @@ def test_the_same_mixture_goes_on_as_recorded():
 @pytest.mark.parametrize(
     ("wanted", "grown", "named"),
     [
-        (segment(0, {"a": 2, "b": 1}, seed=2), {}, "seed 1 in the state, 2 given"),
-        (segment(0, {"a": 2, "b": 1}, order="windowed/2"), {}, "order 'global' in the state"),
-        (segment(0, {"a": 1, "b": 1}), {}, "weights .* in the state, .* given"),
+        (
+            segment(0, {"a": 2, "b": 1}, seed=2),
+            {},
+            r"mixture: seed 1 in the state, 2 here; resume with .* and order .* \(seed=1\), or",
+        ),
+        (
+            segment(0, {"a": 2, "b": 1}, order="windowed/2"),
+            {},
+            "mixture: order='global' in the state, order='windowed', window_shards=2 here; resume "
+            r"with .* \(order='global'\), or",
+        ),
+        (
+            segment(0, {"a": 1, "b": 1}),
+            {},
+            "weights make data set a 2/3 of the rows in the state, 1/2 given; weights make data "
+            "set b 1/3 of the rows in the state, 1/2 given; resume with the data sets, weights, "
+            "seed and order it was saved with, or",
+        ),
         (segment(0, {"a": 1}), {}, "data set b is not given; resume"),
         (segment(0, {"a": 1, "b": 1, "c": 1}), {}, "another mixture: data set c is new; resume"),
         (segment(0, {"a": 2, "c": 1}), {"b": "c"}, "mixture: data set b has grown and is c now; r"),
@@ -136,6 +153,56 @@ def test_another_mixture_is_refused_unless_it_is_a_change(wanted, grown, named):
         continued([FIRST], 9, wanted, grown, False)
     assert [one.first_row for one in continued([FIRST], 9, wanted, grown, True)] == [0, 9]
     assert continued([FIRST], 9, wanted, grown, True)[1].datasets == wanted.datasets
+
+
+def test_the_order_and_seed_of_a_state_are_named_as_arguments():
+    with pytest.raises(DatasetError) as raised:
+        continued([SECOND], 60, segment(0, {"a": 1.0}), {}, False)
+    assert "order='windowed', window_shards=4 in the state, order='global' here" in str(
+        raised.value
+    )
+    assert " (seed=3, order='windowed', window_shards=4), or with change=True" in str(raised.value)
+
+
+def test_weights_are_named_where_they_differ_by_the_beginning_of_a_digest():
+    digests = [f"{number:064x}"[::-1] for number in range(500)]
+    old = segment(0, dict.fromkeys(digests, 1.0))
+    new = segment(0, old.datasets | {digests[3]: 1.5, digests[5]: 0.5})
+    first, second = sorted((digests[3][:12], digests[5][:12]))
+    told = rf"data set {first} 1/500 of .* data set {second} 1/500 of the rows in [^;]*; resume"
+    with pytest.raises(DatasetError, match=told) as raised:
+        continued([old], 9, new, {}, False)
+    assert digests[3][:13] not in str(raised.value)
+    with pytest.raises(DatasetError, match="; and 497 more; resume") as raised:
+        continued([old], 9, segment(0, old.datasets | {digests[3]: 1.5}), {}, False)
+    assert len(str(raised.value)) < 800
+    with pytest.raises(DatasetError) as raised:
+        continued(
+            [segment(0, {"a": 1, "b": 1, "c": 2})],
+            9,
+            segment(0, {"a": 1, "b": 2, "c": 1}),
+            {},
+            False,
+        )
+    assert "data set a" not in str(raised.value)
+
+
+def test_many_data_sets_that_are_missing_or_new_are_counted():
+    old = segment(0, dict.fromkeys("abcdefgh", 1.0))
+    new = segment(0, dict.fromkeys("ahijklm", 1.0))
+    expected = (
+        "mixture: data set b is not given; data set c is not given; data set d is not given; and 3 "
+        "more; data set i is new; data set j is new; data set k is new; and 2 more; resume"
+    )
+    with pytest.raises(DatasetError, match=expected):
+        continued([old], 9, new, {}, False)
+
+
+def test_an_error_over_many_segments_is_short():
+    many = [segment(row, {"a": 1.0}) for row in (0, 2, 1, *range(3, 20_001))]
+    with pytest.raises(DatasetError, match="segment 3 begins at row 1, expected one beh") as raised:
+        read_state(write_state(1, many))
+    assert len(str(raised.value)) < 1000
 
 
 def test_a_segment_of_which_nothing_was_consumed_is_replaced():

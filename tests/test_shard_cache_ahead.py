@@ -125,3 +125,48 @@ def test_a_cache_that_is_gone_is_met_by_who_asks(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"cache: is no cache any more"):
         place.path(stored_file(0))
     place.close()
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_without_more_threads_fewer_fetch_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    start, begun = threading.Thread.start, [0]
+
+    def limited(thread: threading.Thread) -> None:
+        if thread.name.startswith("blankstream-ahead"):
+            if begun[0] == most:
+                raise RuntimeError("can't start new thread")
+            begun[0] += 1
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    place, cache, files = place_of(tmp_path, 6), cache_of(tmp_path), stored_files(6)
+    place.ahead(files[:5])
+    if most:
+        wait_until(lambda: held(cache) == names(*files[:5]))
+    assert (ahead_threads(), begun) == (most, [most])
+    assert place.path(files[5]).read_bytes() == content_of(5)
+    monkeypatch.undo()
+    place.ahead(files)
+    wait_until(lambda: held(cache) == names(*files))
+    assert ahead_threads() == NUM_THREADS
+    place.close()
+    assert ahead_threads() == 0
+
+
+def test_a_thread_that_finds_work_wakes_the_next_one() -> None:
+    begun: list[str] = []
+    gate = threading.Semaphore(0)
+
+    def fetch(stored: StoredFile, stop: Stop) -> None:
+        begun.append(stored.path)
+        gate.acquire()
+
+    ahead, files = Ahead(fetch), stored_files(NUM_THREADS)
+    for number in range(1, 4):  # all threads wait each time
+        ahead.want(files)
+        wait_until(lambda expected=number * NUM_THREADS: len(begun) == expected)
+        gate.release(NUM_THREADS)
+    ahead.close()
+    assert not any(thread.is_alive() for thread in ahead._threads)

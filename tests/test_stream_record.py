@@ -49,6 +49,48 @@ def test_a_record_without_ranks_is_of_one(tmp_path: Path) -> None:
     assert read_stretches(tmp_path) == [FIRST]
 
 
+def changed(times: int) -> list[Stretch]:
+    """What a run records whose ten data sets get other weights as often."""
+    found: list[Stretch] = []
+    for step in range(times):
+        weights = {f"{digest:064}": 1.0 + step for digest in range(10)}
+        segment = {**SEGMENT, "first_row": 8 * step, "datasets": weights}
+        before = found[-1].segments if found else []
+        places = dict.fromkeys(weights, "/data/a")
+        found.append(Stretch(step, 8 * step, 8, [*before, segment], places, 1))
+    return found
+
+
+def size_of(run: Path, stretches: list[Stretch]) -> int:
+    run.mkdir()
+    for stretch in stretches:
+        record_stretch(run, stretch)
+    assert read_stretches(run) == stretches
+    return (run / STREAM_NAME).stat().st_size
+
+
+def test_a_record_grows_with_the_changes_not_with_their_square(tmp_path: Path) -> None:
+    few, more = (size_of(tmp_path / str(times), changed(times)) for times in (50, 200))
+    assert more < 4.1 * few
+
+
+def test_a_record_with_all_segments_in_each_stretch_is_read(tmp_path: Path) -> None:
+    stretches = changed(3)
+    content = {"stretches": [asdict(one) for one in stretches]}
+    (tmp_path / STREAM_NAME).write_text(seal(content))
+    assert read_stretches(tmp_path) == stretches
+    last = replace(stretches[-1], step=3, first_row=24, batch_rows=2)
+    record_stretch(tmp_path, last)
+    assert read_stretches(tmp_path) == [*stretches, last]
+
+
+def test_segments_that_do_not_follow_each_other_are_kept(tmp_path: Path) -> None:
+    first, second, third = changed(3)
+    other = replace(third, segments=[first.segments[0], {**SEGMENT, "first_row": 9}])
+    short = replace(third, step=3, segments=first.segments)
+    size_of(tmp_path / "run", [first, second, other, short])
+
+
 def test_another_number_of_ranks_is_recorded(tmp_path: Path) -> None:
     record_stretch(tmp_path, FIRST)
     shared = replace(FIRST, step=5, first_row=40, world_size=4)
@@ -93,7 +135,7 @@ def test_places_hold_wherever_they_are_asked_for(
 
 
 def test_steps_of_which_nothing_was_recorded_are_named(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"stream\.json: cannot be read"):
+    with pytest.raises(RunError, match=r"stream\.json: cannot be read .*; restore it from a copy"):
         stretch_of(tmp_path, 3)
     record_stretch(tmp_path, replace(FIRST, step=5, first_row=40))
     with pytest.raises(RunError, match=r"stream\.json: says nothing of step 5; the file was"):

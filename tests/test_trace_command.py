@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from jobs.build import BuildRequest, build_dataset
 from jobs.cli import main
@@ -54,6 +55,38 @@ def test_a_person_sees_where_every_sample_is_from(run, trained: Path) -> None:
     assert len(places) == samples == len(re.findall(r"data set dataset, row \d+ \(row \d+ of", out))
     assert re.search(r"window \d+, tokens \d+\.\.\d+; hidden of its \d+ tokens: \d+\.\.\d+", out)
     assert "{1: " in out
+
+
+WIDTH = 80
+
+
+def printed(run, monkeypatch: pytest.MonkeyPatch, trained: Path, is_terminal: bool) -> str:
+    """All of step 1 as it is printed to a narrow terminal, or through a pipe."""
+    narrow = Console(
+        highlight=False,
+        soft_wrap=True,
+        width=WIDTH,
+        force_terminal=is_terminal,
+        color_system=None,
+    )
+    monkeypatch.setattr("jobs.commands.runs.OUT", narrow)
+    status, out, _ = run("trace", trained, "--step", 1, "--full")
+    assert status == 0
+    return str(out)
+
+
+def test_no_text_is_cropped(run, monkeypatch: pytest.MonkeyPatch, trained: Path) -> None:
+    samples = json.loads(run("trace", trained, "--step", 1, "--json")[1])["samples"]
+    texts = [sample["marked_text"] for sample in samples]
+    assert max(map(len, texts)) > WIDTH
+    piped = printed(run, monkeypatch, trained, is_terminal=False)
+    lines = [line.rstrip() for line in piped.splitlines()]
+    assert [text for text in texts if f"  {text}".rstrip() not in lines] == []
+    assert any(re.fullmatch(r"data set .*, pass \d+\)", line) for line in lines)
+    shown = printed(run, monkeypatch, trained, is_terminal=True)
+    assert max(map(len, shown.splitlines())) <= WIDTH
+    words = "".join(shown.split())
+    assert [text for text in texts if "".join(text.split()) not in words] == []
 
 
 def test_losses_are_shown_the_highest_first(run, trained: Path) -> None:

@@ -283,7 +283,7 @@ def test_what_is_no_data_set_and_inputs_that_do_not_fit_are_refused(
     with pytest.raises(InputError, match="have changed since the build was planned"):
         verify(copy, is_deep=True, inputs=[changed], share=1.0)
     (copy / "manifest.json").unlink()
-    with pytest.raises(DatasetError, match=r"no manifest\.json: the build has not finished"):
+    with pytest.raises(DatasetError, match=r"no manifest\.json, though the data set was finished"):
         verify(copy)
     with pytest.raises(DatasetError, match="no such folder"):
         verify(tmp_path / "nowhere")

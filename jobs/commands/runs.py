@@ -95,7 +95,9 @@ def trace(run: Path, step: int, data: tuple[str, ...], **options: Any) -> None:
     if options["as_json"]:
         click.echo(trace_json(found, options["samples"]))
     else:
-        OUT.print(render_trace(found, options["samples"], options["full"]))
+        # Wrapped at words for a person; for a program, lines stay whole.
+        shown = render_trace(found, options["samples"], options["full"])
+        OUT.print(shown, soft_wrap=not OUT.is_terminal)
 
 
 @click.command()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.mixture import Interleaving
+from pipeline.mixture import interleaving
 from pipeline.orders.courses import Course, Version, Window
 from pipeline.orders.segments import Segment
 from pipeline.row_numbers import Numbers
@@ -52,7 +52,7 @@ class MixedSegment:
         self._segment, self._choices = segment, choices
         numbers = [-1 if one.source is None else one.source for one in choices]
         self._sources = np.array(numbers, np.int64)
-        self._mixture = Interleaving(list(segment.datasets.values()))
+        self._mixture = interleaving(tuple(segment.shares))
 
     def check_given(self) -> None:
         """Raise `DatasetError` unless all of its data sets are given."""
@@ -87,18 +87,18 @@ class MixedSegment:
         if len(self._choices) == 1:
             sources = np.full(len(places), self._sources[0])
             return sources, self._rows_of(self._choices[0], places)
-        chosen, rows = self._mixture.choices_at(places), np.empty_like(places)
+        chosen, visits = self._mixture.choices_at(places)
+        rows = np.empty_like(places)
         for number, choice in enumerate(self._choices):
             here = np.flatnonzero(chosen == number)
-            rows[here] = self._rows_of(choice, self._mixture.occurrences(number, places[here]))
+            rows[here] = self._rows_of(choice, visits[here])
         return self._sources[chosen], rows
 
     def ahead(self, index: int) -> Iterator[Upcoming]:
         """What is needed from `index` on, for each data set whose epoch is windowed."""
-        place = np.array([index - self._segment.first_row])
+        counts = self._mixture.counts(index - self._segment.first_row)
         for number, course in self._given():
-            before = self._choices[number].visits_before
-            visit = before + int(self._mixture.occurrences(number, place)[0])
+            visit = self._choices[number].visits_before + counts[number]
             window = course.window(visit)
             if window is not None:
                 yield Upcoming(int(self._sources[number]), window, course.shards_ahead(visit))

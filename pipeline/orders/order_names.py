@@ -20,7 +20,7 @@ WINDOW_BYTES = 1 << 30
 MIN_CHOSEN_SHARDS, MAX_CHOSEN_SHARDS = 2, 64
 
 FEW_OPEN_SHARDS = 256
-"""As many shards can be open at once in any stream, wherever they are (`dataset.py`)."""
+"""As many shards can be open at once in any stream, wherever they are (`pipeline/dataset.py`)."""
 
 _WINDOWED_NAME = re.compile(rf"{WINDOWED}/([1-9][0-9]{{0,4}})")
 
@@ -43,6 +43,14 @@ def window_shards_of(name: object) -> int | None:
     return int(found[1])
 
 
+def order_arguments(name: str) -> str:
+    """What to give a stream for the order of that name, as it is written there."""
+    shards = window_shards_of(name)
+    if shards is None:
+        return f"order='{GLOBAL}'"
+    return f"order='{WINDOWED}', window_shards={shards}"
+
+
 @dataclass(frozen=True)
 class OrderWish:
     """What the caller asks for; `UserError` for an order or a window that does not exist.
@@ -56,7 +64,8 @@ class OrderWish:
     def __post_init__(self) -> None:
         if self.order not in (AUTO, GLOBAL, WINDOWED):
             raise UserError(
-                f"order={self.order!r:.80}: expected '{AUTO}', '{GLOBAL}' or '{WINDOWED}'"
+                f"order={self.order!r:.80}: expected '{AUTO}', '{GLOBAL}' or '{WINDOWED}'; how "
+                "many shards a window has is said by window_shards=K beside it"
             )
         if self.window_shards is None:
             return

@@ -18,7 +18,11 @@ Pause = Callable[[], None]
 
 class ProcessLock:
     """A lock between the threads of a process. The child of a fork begins with it free, whichever
-    thread of its parent held it."""
+    thread of its parent held it.
+
+    No finalizer may take it: one can run in the very thread that holds it, which would wait for
+    itself.
+    """
 
     def __init__(self) -> None:
         self._locks: dict[int, threading.Lock] = {}

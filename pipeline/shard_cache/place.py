@@ -174,6 +174,7 @@ class CachedPlace:
 
 
 def _end(ahead: Ahead, cache: CacheFolder, reader: object) -> None:
-    """What is left to do for a place that is closed, or garbage."""
+    """What is left to do for a place that is closed, or garbage. Garbage is collected wherever
+    memory is asked for, inside of any lock too: nothing here may wait for one."""
     ahead.stop()
-    cache.uses.expect(reader, [])
+    cache.uses.drop(reader)

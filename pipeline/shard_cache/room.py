@@ -108,14 +108,18 @@ def _numbers(cache: CacheFolder, contents: Contents, needed: int) -> str:
     )
 
 
-def check_room(cache: CacheFolder, needed_bytes: int, what: str) -> None:
+def check_room(cache: CacheFolder, needed_bytes: int, what: str, remedy: str = "") -> None:
     """Raise one `UserError` with all numbers unless `needed_bytes` for `what` ("a window of 8
-    shards") fit within the limit and on the disk, as if nothing else were in the cache."""
+    shards") fit within the limit and on the disk, as if nothing else were in the cache.
+
+    A `remedy` of the caller's own is named first.
+    """
     with cache.locked_all() as contents:
         taken, free = contents.bytes, cache.disk_free()
     if needed_bytes > min(cache.limit_bytes, free + taken):
         raise UserError(
             f"{cache.folder}: too small for {what}: {needed_bytes} bytes are needed at once, the "
             f"limit of the cache is {cache.limit_bytes}, it holds {taken}, and its disk has {free} "
-            "more; raise the limit, free space on the disk, or choose another folder"
+            f"more; {remedy}{', ' * bool(remedy)}raise the limit, free space on the disk, or "
+            "choose another folder"
         )

@@ -7,7 +7,7 @@ make everybody who has it mapped verify it anew.
 
 import os
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -54,6 +54,7 @@ class Uses:
         self._folder, self._locks = folder, str(folder / LOCKS)
         self._stamps: Recent[int] = Recent(2 * seconds)
         self._next: dict[Hashable, dict[str, int]] = {}
+        self._dropped: deque[Hashable] = deque()
         self._lock = ProcessLock()
 
     def touch(self, sha256: str) -> None:
@@ -85,16 +86,27 @@ class Uses:
         for position, sha256 in enumerate(wanted):
             positions.setdefault(sha256, position)
         with self._lock:
+            self._forget_dropped()
             self._next.pop(who, None)
             if positions:
                 self._next[who] = positions
 
+    def drop(self, who: Hashable) -> None:
+        """`who` will use nothing more. Takes no lock, so that a finalizer may say so: the thread
+        in which it runs may hold that lock, in the middle of what it guards."""
+        self._dropped.append(who)
+
     def expected(self) -> dict[str, int]:
         """Every file that somebody in this process will use next, with its place in the order."""
         with self._lock:
+            self._forget_dropped()
             orders = list(self._next.values())
         found: dict[str, int] = {}
         for order in orders:
             for sha256, position in order.items():
                 found[sha256] = min(position, found.get(sha256, position))
         return found
+
+    def _forget_dropped(self) -> None:
+        while self._dropped:
+            self._next.pop(self._dropped.popleft(), None)

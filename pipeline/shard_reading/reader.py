@@ -46,8 +46,8 @@ class RowReader:
     name is gone only size and time of modification are looked at.
 
     Other formats are decoded, a record batch at a time, into this reader's part of the memory of a
-    stream (`decoded_memory.py`); what happens to a file afterwards does not reach them. Rows in
-    random order are read well only where the record batches that they are in fit there.
+    stream (`pipeline/decoded_memory.py`); what happens to a file afterwards does not reach them.
+    Rows in random order are read well only where the record batches that they are in fit there.
 
     `CorruptDataError` names a damaged shard of which no other copy is to be had. Not thread-safe.
     """

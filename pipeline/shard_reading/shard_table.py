@@ -1,7 +1,7 @@
 """The shard table as a reader sees it: from a row's number to its shard, one block at a time.
 
-Stands between `table.py`, which knows the columns, and `reader.py`. A block is verified and copied
-when a row of it is asked for; nothing of the others is read.
+Stands between `pipeline/table.py`, which knows the columns, and `reader.py`. A block is verified
+and copied when a row of it is asked for; nothing of the others is read.
 """
 
 from collections.abc import Callable, Iterator
