@@ -8,9 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TypeGuard
 
-import numpy as np
-
 from pipeline.dataset import Dataset, open_dataset
+from pipeline.given_numbers import is_real
 from pipeline.shard_cache.folder import CacheFolder
 from schemas.config import differing_keys
 from schemas.errors import DatasetError, UserError
@@ -62,8 +61,7 @@ def _opened(place: Place, cache: CacheFolder | None) -> Dataset:
 
 
 def _checked_weight(place: Place, weight: float) -> float:
-    number = isinstance(weight, float | int | np.number) and not isinstance(weight, bool)
-    if not number or not 0 < weight <= _MAX_WEIGHT:
+    if not is_real(weight) or not 0 < weight <= _MAX_WEIGHT:
         raise UserError(
             f"{place}: weight {weight!r}, expected a number above 0, at most {_MAX_WEIGHT:g}"
         )

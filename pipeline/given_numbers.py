@@ -21,3 +21,10 @@ def whole_number(name: str, value: object, low: int, high: int = MAX_NUMBER) -> 
         if low <= number <= high:
             return number
     raise UserError(f"{name}={value!r}: expected an integer in {low}..{high}")
+
+
+def is_real(value: object) -> bool:
+    """Whether `value` is a real number of Python or NumPy, which `float` takes; truth values and
+    times are none."""
+    is_number = isinstance(value, float | int | np.floating | np.integer)
+    return is_number and not isinstance(value, bool | np.timedelta64)

@@ -13,6 +13,7 @@ from reprlib import repr as shortened
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.given_numbers import is_real
 from schemas.errors import UserError
 
 MAX_PERIOD = 1 << 16
@@ -54,8 +55,7 @@ def period_counts(weights: Sequence[float]) -> list[int]:
 
 def _shares(weights: Sequence[float]) -> list[Fraction]:
     for weight in weights:
-        number = isinstance(weight, float | int | np.number) and not isinstance(weight, bool)
-        if not number or not 0 <= weight < math.inf:
+        if not is_real(weight) or not 0 <= weight < math.inf:
             raise UserError(
                 f"weight {weight!r:.80} in {shortened(list(weights))}: expected a finite number, "
                 "not negative"

@@ -187,7 +187,11 @@ class RowStream:
 
 
 def _opened_cache(cache: CacheFolder | Path | str | None, limit: int) -> CacheFolder | None:
-    return CacheFolder(Path(cache), limit) if isinstance(cache, Path | str) else cache
+    if isinstance(cache, Path | str):
+        return CacheFolder(Path(cache), limit)
+    if cache is None or isinstance(cache, CacheFolder):
+        return cache
+    raise UserError(f"cache={cache!r:.80}: expected a folder or a CacheFolder")
 
 
 def _checked_cut(batch_rows: int, rank: int, world_size: int, drop_last: bool) -> Cut:

@@ -11,6 +11,7 @@ from itertools import combinations
 
 from pipeline.dataset import Dataset
 from pipeline.orders.courses import Version
+from pipeline.orders.segments import Segment
 from pipeline.orders.window_order import TableRows
 from pipeline.row_numbers import Numbers
 from schemas.errors import DatasetError
@@ -43,6 +44,14 @@ class Lineage:
     def digests(self) -> set[str]:
         """Of all versions with rows in the split."""
         return {self.dataset.digest, *self._earlier}
+
+    @cached_property
+    def first(self) -> str | None:
+        """Digest of the first version; None where its manifest is not there."""
+        if not self.dataset.manifest.version:
+            return self.dataset.digest
+        is_known = self.dataset.store.size(manifest_name(0)) is not None
+        return self._read(0)[0] if is_known else None
 
     @cached_property
     def _earlier(self) -> dict[str, Manifest]:
@@ -121,6 +130,26 @@ def check_different(lineages: Sequence[Lineage]) -> None:
             raise DatasetError(
                 f"{_how_shared(one, other, shared)}: mixed, rows would come twice; give one of them"
             )
+
+
+def check_not_earlier(segments: Sequence[Segment], lineages: Sequence[Lineage]) -> None:
+    """`DatasetError` when `segments` read a later version of one of the data sets, or one that has
+    grown otherwise from the same first version: which rows were read of it cannot be told here.
+    """
+    firsts = {
+        digest: segment.grown_from.get(digest, digest)
+        for segment in segments
+        for digest in segment.datasets
+    }
+    for digest, first in firsts.items():
+        for lineage in lineages:
+            if lineage.first == first and not lineage.was(digest):
+                raise DatasetError(
+                    f"{lineage.dataset.name}: the state was saved with data set {digest[:12]}, "
+                    f"which has grown from {first[:12]} as well and is no earlier version of this "
+                    "one, so that rows would come twice; give the version that the state names, or "
+                    "one grown from it"
+                )
 
 
 def _how_shared(one: Lineage, other: Lineage, shared: set[str]) -> str:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from pipeline.dataset import open_dataset
@@ -59,7 +60,22 @@ def test_a_data_set_without_rows_in_the_split_is_refused(path):
         open_mixture(path, HELDOUT)
 
 
-@pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), "1", True, None])
+@pytest.mark.parametrize(
+    "weight",
+    [
+        0,
+        -1,
+        float("nan"),
+        float("inf"),
+        10**400,
+        "1",
+        True,
+        None,
+        1j,
+        np.complex64(1),
+        np.timedelta64(1),
+    ],
+)
 def test_a_weight_that_is_not_above_zero_is_refused(shared, weight):
     with pytest.raises(UserError, match="expected a number above 0, at most"):
         open_mixture({shared: weight}, TRAIN)

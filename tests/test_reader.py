@@ -3,9 +3,9 @@ import os
 import numpy as np
 import pytest
 
-from pipeline import reader as reader_module
 from pipeline import table as table_module
 from pipeline.dataset import open_dataset, parse_dataset
+from pipeline.shard_reading import reader as reader_module
 from pipeline.stores.local import LocalStore
 from schemas.errors import CorruptDataError, DatasetError
 from schemas.manifest import TRAIN

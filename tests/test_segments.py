@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.given_numbers import MAX_NUMBER
-from pipeline.orders.segments import continued, read_state, write_state
+from pipeline.orders.continued import continued
+from pipeline.orders.segments import read_state, write_state
 from schemas.errors import DatasetError
 from tests.sources import segment
 

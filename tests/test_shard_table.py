@@ -7,10 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import shard_table as shard_table_module
 from pipeline import table as table_module
 from pipeline.dataset import open_dataset
 from pipeline.shard_formats.arrow_file import write_arrow_file
+from pipeline.shard_reading import shard_table as shard_table_module
 from pipeline.shard_reading.shard_table import BlockColumns, ShardTable
 from pipeline.table import encode_entries, write_table
 from schemas.errors import CorruptDataError, DatasetError

@@ -191,6 +191,7 @@ def test_epochs_end_before_any_data_set_begins_one_more(paths):
         ({"window_shards": 0}, r"window_shards=0: expected an integer in 1\.\."),
         ({"change": True, "replay": True}, "change=True beside replay=True: give one of them"),
         ({"consumed_rows": 3, "state": {}}, "beside a state: give one of them"),
+        ({"cache": True}, "cache=True: expected a folder or a CacheFolder"),
     ],
 )
 def test_an_argument_that_cannot_be_used_is_refused(paths, arguments, message):

@@ -152,7 +152,7 @@ def test_an_order_left_open_is_that_of_the_state(paths):
     state = read_until(paths[0], 10, order="windowed", window_shards=2)
     with RowStream(paths[0], state=state) as stream:
         assert stream.state() == state
-    with pytest.raises(DatasetError, match="window_shards=2 in the state, order=.global. here"):
+    with pytest.raises(DatasetError, match=r"window_shards=2 in the state, order=.global. here"):
         RowStream(paths[0], state=state, order="global")
     with RowStream(paths[0], state=state, order="global", change=True) as stream:
         assert [one["order"] for one in stream.state()["segments"]] == ["windowed/2", "global"]
@@ -176,7 +176,9 @@ def test_a_window_alone_asks_for_the_windowed_order(paths):
     assert state["segments"][0]["order"] == "windowed/2"
     with RowStream(paths[0], window_shards=2, state=state) as stream:
         assert stream.state() == state
-    with pytest.raises(DatasetError, match="window_shards=2 in the state, .* window_shards=3 here"):
+    with pytest.raises(
+        DatasetError, match=r"window_shards=2 in the state, .* window_shards=3 here"
+    ):
         RowStream(paths[0], window_shards=3, state=state)
     before = read_until(paths[0], 10)
     with RowStream(paths[0], window_shards=2, state=before, change=True) as stream:

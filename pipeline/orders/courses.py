@@ -106,6 +106,11 @@ class Course:
     def __init__(self) -> None:
         self._phases: list[Phase] = []
 
+    @property
+    def latest(self) -> Version | None:
+        """The version that was followed last; None at first."""
+        return self._phases[-1].rule.version if self._phases else None
+
     def follow(self, visit: int, rule: EpochRule) -> None:
         """From `visit` on, `rule` orders every epoch that has not begun.
 

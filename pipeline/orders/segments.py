@@ -3,35 +3,37 @@
 Stands between `RowStream` and the checkpoint that keeps the state; plain values only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from pipeline.given_numbers import MAX_NUMBER
 from pipeline.mixture import period_counts
-from pipeline.orders.order_names import GLOBAL, order_arguments, window_shards_of
+from pipeline.orders.order_names import GLOBAL, window_shards_of
 from schemas.errors import DatasetError
 
 State = dict[str, Any]
 
 _STATE_KEYS = {"consumed_rows", "segments"}
-_SEGMENT_KEYS = {"first_row", "datasets", "seed", "order"}
-
-_MOST_NAMED = 3
-"""Data sets of one kind that a message names, and says how many more there are."""
+_SEGMENT_KEYS = {"first_row", "datasets", "seed", "order", "grown_from"}
+_NEEDED_KEYS = _SEGMENT_KEYS - {"order", "grown_from"}
 
 
 @dataclass(frozen=True)
 class Segment:
     """What is mixed from row `first_row` of the stream on: digest -> weight, in order of digest,
-    the seed of the orders and the name of the order (`order_names.py`)."""
+    the seed of the orders and the name of the order (`order_names.py`).
+
+    `grown_from` leads from the digest of a data set that has grown to that of its first version,
+    where it is known.
+    """
 
     first_row: int
     datasets: dict[str, float]
     seed: int
     order: str
+    grown_from: dict[str, str] = field(default_factory=dict)
 
     @property
     def shares(self) -> list[int]:
@@ -41,16 +43,18 @@ class Segment:
 
 def write_state(consumed_rows: int, segments: Sequence[Segment]) -> State:
     """The state of a stream that consumed `consumed_rows` rows of what `segments` mix."""
-    mixed = [
-        {
-            "first_row": segment.first_row,
-            "datasets": dict(segment.datasets),
-            "seed": segment.seed,
-            "order": segment.order,
-        }
-        for segment in segments
-    ]
-    return {"consumed_rows": consumed_rows, "segments": mixed}
+    return {"consumed_rows": consumed_rows, "segments": [_written(one) for one in segments]}
+
+
+def _written(segment: Segment) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        "first_row": segment.first_row,
+        "datasets": dict(segment.datasets),
+        "seed": segment.seed,
+        "order": segment.order,
+    }
+    grown = dict(segment.grown_from)
+    return content | {"grown_from": grown} if grown else content
 
 
 def read_state(state: State) -> tuple[int, tuple[Segment, ...]]:
@@ -71,92 +75,13 @@ def read_state(state: State) -> tuple[int, tuple[Segment, ...]]:
     return consumed, segments
 
 
-def continued(
-    segments: Sequence[Segment],
-    consumed_rows: int,
-    wanted: Segment,
-    grown: Mapping[str, str],
-    is_change: bool,
-) -> tuple[Segment, ...]:
-    """`segments` where the last one mixes what is `wanted`; `DatasetError`, which names the
-    differences, where it mixes otherwise.
-
-    With `is_change` those of which rows were consumed, followed from `consumed_rows` on by `wanted`
-    where the last of these mixes otherwise; segments that lie ahead are replaced. `grown` leads
-    from an earlier version's digest to the present one. Weights are compared as shares of their
-    sum, so that 1 : 2 continues 10 : 20.
-    """
-    if not is_change:
-        _check_same(segments[-1], wanted, grown, consumed_rows)
-        return tuple(segments)
-    kept = [segment for segment in segments if segment.first_row < consumed_rows]
-    if kept and not list(_differences(kept[-1], wanted, grown)):
-        return tuple(kept)
-    return (*kept, replace(wanted, first_row=consumed_rows))
-
-
-def _check_same(
-    last: Segment, wanted: Segment, grown: Mapping[str, str], consumed_rows: int
-) -> None:
-    differences = list(_differences(last, wanted, grown))
-    if differences:
-        raise DatasetError(
-            f"the state belongs to another mixture: {'; '.join(differences)}; resume with the data "
-            f"sets, weights, seed and order it was saved with{_arguments(last, wanted)}, or with "
-            f"change=True (`train --change-data`) mix otherwise from row {consumed_rows} on"
-        )
-
-
-def _arguments(old: Segment, new: Segment) -> str:
-    """Those that ask for the seed and the order of `old`, where `new` has others."""
-    seed = [] if old.seed == new.seed else [f"seed={old.seed}"]
-    order = [] if old.order == new.order else [order_arguments(old.order)]
-    return f" ({', '.join(seed + order)})" if seed or order else ""
-
-
-def _differences(old: Segment, new: Segment, grown: Mapping[str, str]) -> Iterator[str]:
-    before, now = set(old.datasets), set(new.datasets)
-    yield from _few([_missing(digest, now, grown) for digest in sorted(before - now)])
-    added = sorted(now - before - {grown[one] for one in before if one in grown})
-    yield from _few([f"data set {digest[:12]} is new" for digest in added])
-    if before == now:
-        yield from _few(list(_other_weights(old, new)))
-    if old.seed != new.seed:
-        yield f"seed {old.seed} in the state, {new.seed} here"
-    if old.order != new.order:
-        yield f"{order_arguments(old.order)} in the state, {order_arguments(new.order)} here"
-
-
-def _missing(digest: str, now: set[str], grown: Mapping[str, str]) -> str:
-    later = grown.get(digest)
-    if later in now:
-        return f"data set {digest[:12]} has grown and is {later[:12]} now"
-    return f"data set {digest[:12]} is not given"
-
-
-def _other_weights(old: Segment, new: Segment) -> Iterator[str]:
-    """As shares of the rows: what the mixture makes of the weights."""
-    if old.shares == new.shares:
-        return
-    periods = sum(old.shares), sum(new.shares)
-    for digest, *shares in zip(old.datasets, old.shares, new.shares, strict=True):
-        before, now = (Fraction(*pair) for pair in zip(shares, periods, strict=True))
-        if before != now:
-            name = digest[:12]
-            yield f"weights make data set {name} {before} of the rows in the state, {now} given"
-
-
-def _few(told: list[str]) -> list[str]:
-    more = len(told) - _MOST_NAMED
-    return [*told[:_MOST_NAMED], f"and {more} more"] if more > 1 else told
-
-
 def _read_segment(found: dict[str, Any]) -> Segment:
-    _check_keys(found, _SEGMENT_KEYS, _SEGMENT_KEYS - {"order"})
+    _check_keys(found, _SEGMENT_KEYS, _NEEDED_KEYS)
     order = found.get("order", GLOBAL)
     window_shards_of(order)
     weights = _read_weights(found["datasets"])
-    return Segment(_number(found["first_row"]), weights, _number(found["seed"]), order)
+    first_row, seed = _number(found["first_row"]), _number(found["seed"])
+    return Segment(first_row, weights, seed, order, _read_grown(found, weights))
 
 
 def _read_weights(found: object) -> dict[str, float]:
@@ -170,6 +95,13 @@ def _read_weights(found: object) -> dict[str, float]:
             )
     period_counts(list(weights.values()))  # refuses what are no shares
     return weights
+
+
+def _read_grown(found: dict[str, Any], weights: dict[str, float]) -> dict[str, str]:
+    grown = found.get("grown_from", {})
+    if not isinstance(grown, dict) or not grown.keys() <= weights.keys():
+        raise ValueError(f"grown_from {grown!r:.80}: expected {{digest: digest}} of its data sets")
+    return {digest: _digest(first) for digest, first in sorted(grown.items())}
 
 
 def _check_first_rows(firsts: Sequence[int]) -> None:

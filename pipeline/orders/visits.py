@@ -34,7 +34,7 @@ class Visits:
 
     `sources` are the data sets that rows can be read of. Others that segments name only take their
     places in the mixture. No two may have been the same version. Raises `DatasetError` for two
-    versions of a data set in one segment.
+    versions of a data set in one segment, and for a segment that goes back to an earlier version.
     """
 
     def __init__(self, segments: Sequence[Segment], sources: Sequence[Source]) -> None:
@@ -49,6 +49,7 @@ class Visits:
             _check_different(segment, choices)
             for one in choices:
                 if one.course is not None and one.version is not None:
+                    _check_not_earlier(segment, one.course, one.version)
                     one.course.follow(one.visits_before, _rule(segment, one.version))
             self._parts.append(MixedSegment(segment, choices))
 
@@ -100,6 +101,18 @@ def _check_different(segment: Segment, choices: Sequence[Choice]) -> None:
         raise DatasetError(
             f"the segment from row {segment.first_row} on mixes two versions of one data set: "
             f"{', '.join(segment.datasets)}; give what `state()` returned"
+        )
+
+
+def _check_not_earlier(segment: Segment, course: Course, version: Version) -> None:
+    """Histories of that kind are no longer made: where they were, the version that had grown was
+    not known, and its visits not counted."""
+    latest = course.latest
+    if latest is not None and latest.table.num_rows > version.table.num_rows:
+        raise DatasetError(
+            f"the segment from row {segment.first_row} on goes back to {version.digest[:12]}, an "
+            f"earlier version of data set {latest.digest[:12]}; give that version instead, from "
+            "which alone it can be told which rows were read there"
         )
 
 
