@@ -17,10 +17,10 @@ import numpy as np
 
 TOKENS, SAMPLES, SHARD_ROWS, SHARDS, BLOCK, ROUNDS = 512, 8, 4096, 24, 1024, 40
 LAYOUTS = {
-    "four columns": [TOKENS] * 4 + [SAMPLES] * 3,
-    "one row, layout beside it": [4 * TOKENS] + [SAMPLES] * 3,
-    "one row, one layout column": [4 * TOKENS, 3 * SAMPLES],
-    "one row with its layout": [4 * TOKENS + 3 * SAMPLES],
+    "four columns of tokens and three of layout": [TOKENS] * 4 + [SAMPLES] * 3,
+    "one row, three columns of layout beside it": [4 * TOKENS] + [SAMPLES] * 3,
+    "one row, one column of layout beside it": [4 * TOKENS, 3 * SAMPLES],
+    "one row that holds its layout": [4 * TOKENS + 3 * SAMPLES],
 }
 
 
@@ -60,19 +60,17 @@ def main() -> None:
     random = np.random.default_rng(1)
     blocks = random.integers(0, SHARDS * SHARD_ROWS, (ROUNDS, BLOCK))
     ram = random.integers(0, 30000, (SHARDS * SHARD_ROWS, 4 * TOKENS), dtype=np.uint16)
-    speeds: dict[str, list[float]] = {name: [] for name in ["RAM gather, 64 rows", *LAYOUTS]}
+    speeds: dict[str, list[float]] = {name: [] for name in ["gather in RAM", *LAYOUTS]}
     with tempfile.TemporaryDirectory() as folder:
         shards = {name: write_shards(Path(folder), widths) for name, widths in LAYOUTS.items()}
         for _ in range(7):
             small = blocks.reshape(-1, 64)
-            speeds["RAM gather, 64 rows"].append(rows_per_second(lambda rows: ram[rows], small))
+            speeds["gather in RAM"].append(rows_per_second(lambda rows: ram[rows], small))
             for name, columns in shards.items():
                 gather = partial(gather_grouped, columns)
                 speeds[name].append(rows_per_second(gather, blocks))
     medians = {name: round(statistics.median(values)) for name, values in speeds.items()}
-    ratios = {
-        name: round(value / medians["RAM gather, 64 rows"], 2) for name, value in medians.items()
-    }
+    ratios = {name: round(value / medians["gather in RAM"], 2) for name, value in medians.items()}
     print(json.dumps({"benchmark": "layouts", "rows_per_second": medians, "ratio": ratios}))
 
 

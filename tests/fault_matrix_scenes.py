@@ -40,7 +40,8 @@ class _Elsewhere:
     def __init__(self, folder: Path) -> None:
         self._store = LocalStore(folder)
         self.place, self.where = "s3://bucket/d", self._store.where
-        self.read, self.pieces, self.size = self._store.read, self._store.pieces, self._store.size
+        self.read, self.pieces = self._store.read, self._store.pieces
+        self.size, self.files = self._store.size, self._store.files
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import copied_memory
+from pipeline.shard_reading import copied_memory
 from pipeline.shard_reading.copied_memory import copy_rows
 
 ITEM_BYTES = 6

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline import reader as reader_module
 from pipeline.dataset import open_dataset
+from pipeline.shard_reading import reader as reader_module
 from pipeline.shard_reading.copied_memory import copy_rows
 from pipeline.shard_reading.mapped_shards import MappedShard
 from pipeline.shard_reading.open_shards import MAPPED_FORMAT
@@ -162,7 +162,7 @@ def once(first: Callable[..., object], then: Callable[..., object]) -> Callable[
 TRUNCATING = """
 import os, resource, sys
 import numpy as np
-from pipeline import reader
+from pipeline.shard_reading import reader
 from pipeline.dataset import open_dataset
 from pipeline.shard_reading.copied_memory import copy_rows
 from pipeline.shard_reading.mapped_shards import MappedShard
