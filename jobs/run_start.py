@@ -6,7 +6,6 @@ Stands between the request of `train.py` and the folder of the run (`runs.py`).
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from jobs.metrics import METRICS_NAME
 from jobs.run_checkpoints import (
@@ -19,9 +18,12 @@ from jobs.runs import CONFIG_NAME, DATA_NAME, Run, RunData, open_run
 from jobs.sample_losses import LOSSES_FOLDER
 from jobs.stream_record import STREAM_NAME
 from pipeline.dataset import Dataset
+from pipeline.orders.continued import differences
 from pipeline.orders.segments import read_state
+from pipeline.versions import Lineage
 from schemas.config import Config, differing_keys, to_mapping, to_toml
 from schemas.errors import DatasetError, RunError
+from schemas.manifest import TRAIN
 from schemas.names import TOKENIZER_FOLDER
 from schemas.sealed import seal
 from schemas.storage import TEMPORARY_MARK, commit_bytes, commit_text
@@ -44,7 +46,7 @@ _DATA_KEYS = {
 }
 """Keys that decide which rows a step takes, and in what parts it goes through them."""
 
-_NOTHING_LEFT = ". The run is finished: there is no step left for --change-data to change"
+_NOTHING_LEFT = ". The run is finished: there is no step left to change"
 
 Mixture = Sequence[tuple[Dataset, float]]
 
@@ -74,13 +76,26 @@ def find_start(
     return checkpoint
 
 
-def check_nothing_changes(path: Path, checkpoint: Checkpoint, stream: dict[str, Any]) -> None:
-    """`RunError` where the finished run `path` would go on with other data than those it ended
-    with: from its last checkpoint with the state `stream`."""
-    if read_state(stream) != read_state(checkpoint.stream):
+def check_nothing_changes(path: Path, checkpoint: Checkpoint, mixture: Mixture) -> None:
+    """`RunError` where the finished run `path` is given other data sets or weights than those it
+    ended with at `checkpoint`. A data set that has grown since then is the same one.
+    """
+    ended = read_state(checkpoint.stream)[1][-1]
+    weights = {dataset.digest: weight for dataset, weight in mixture}
+    lineages = [Lineage(dataset, TRAIN) for dataset, _ in mixture]
+    today = {
+        digest: one.dataset.digest
+        for digest in ended.datasets.keys() - weights.keys()
+        for one in lineages
+        if one.has_been(digest)
+    }
+    before = {today.get(digest, digest): weight for digest, weight in ended.datasets.items()}
+    old, new = (replace(ended, datasets=dict(sorted(one.items()))) for one in (before, weights))
+    found = "; ".join(differences(old, new, {}))
+    if found:
         raise RunError(
-            f"{path}: was trained to step {checkpoint.step} on other data sets or weights. Give "
-            f"those it ended with, or train into another folder{_NOTHING_LEFT}"
+            f"{path}: was trained to step {checkpoint.step} on another mixture: {found}. Give the "
+            f"data sets and weights it ended with, or train into another folder{_NOTHING_LEFT}"
         )
 
 
@@ -122,7 +137,7 @@ def _check_configuration(run: Run, config: Config, change_data: bool, is_finishe
         data = [line for line in differences if line.partition(":")[0] in _DATA_KEYS]
         hint = ". Seed, batch size and order may differ with --change-data" if data else ""
         if is_finished:
-            hint = _NOTHING_LEFT if change_data else ""
+            hint = _NOTHING_LEFT
         raise RunError(
             f"{run.path}: was started with another configuration. Differing keys:\n  "
             + "\n  ".join(differences)

@@ -84,12 +84,12 @@ def train(request: TrainRequest, progress: TrainWatcher) -> TrainResult:
     config = dataclasses.replace(config, model=model_config)
     checkpoint = find_start(output, config, mixture, request.resume, request.change_data)
     step = checkpoint.step if checkpoint else 0
+    if checkpoint and step >= config.train.max_steps:
+        check_nothing_changes(output, checkpoint, mixture)
+        return TrainResult(output, step, step, None)
     request = dataclasses.replace(request, config=config)
     opened: dict[Place, float] = dict(mixture)
     with open_stream(request, opened, checkpoint) as stream:
-        if checkpoint and step >= config.train.max_steps:
-            check_nothing_changes(output, checkpoint, stream.state())
-            return TrainResult(output, step, step, None)
         learner = begin(config, stream.row_format, checkpoint)
         if checkpoint is None:
             begin_run(output, config, mixture)

@@ -87,7 +87,7 @@ class _Plan:
 
 
 class BatchSource:
-    """Batches from any row on; owns the readers, so that one thread at a time may use it."""
+    """Batches from any row on. It uses the readers, as one thread at a time may."""
 
     def __init__(self, visits: Visits, readers: Sequence[RowReader], cut: Cut) -> None:
         self._visits, self._readers, self._cut = visits, readers, cut
@@ -114,11 +114,6 @@ class BatchSource:
                 yield from self._gather(part)
                 start = part.consumed_rows[-1]
             planned = min(2 * planned, self._plan_batches)
-
-    def close(self) -> None:
-        """Release the readers' files."""
-        for reader in self._readers:
-            reader.close()
 
     def _plan_or_less(self, start: int, count: int) -> _Plan:
         """The same as `_plan`; where the table is damaged only the next batch, or its error."""

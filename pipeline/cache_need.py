@@ -22,14 +22,18 @@ _SMALLER = (
 
 
 def check_caches(
-    opened: Sequence[tuple[Dataset, RowReader]], visits: Visits, consumed_rows: int
+    opened: Sequence[tuple[Dataset, RowReader]],
+    visits: Visits,
+    consumed_rows: int,
+    is_replay: bool = False,
 ) -> None:
     """Raise `UserError` with all numbers unless each cache has room for the shard tables and for
     one window of each data set that is fetched there, those at row `consumed_rows`.
 
     A window that an epoch ends early counts as a full one, of shards of the next epoch, but no
     shard counts twice: a cache as large as all files has room for any window. An order without
-    windows touches every shard and needs no less than all; it is not checked.
+    windows touches every shard and needs no less than all; it is not checked. A replay cannot have
+    other windows, which are a remedy else.
     """
     if not any(isinstance(dataset.place, CachedPlace) for dataset, _ in opened):
         return
@@ -41,7 +45,7 @@ def check_caches(
             window = set(islice(coming.shards, coming.window.num_shards))
             needed[dataset.place.cache] += reader.stored_bytes(window)
             num_shards[dataset.place.cache] += len(window)
-            if coming.window.num_shards > 1:
+            if coming.window.num_shards > 1 and not is_replay:
                 remedies[dataset.place.cache] = _SMALLER
     for cache, num_bytes in needed.items():
         use = f"windows of {num_shards[cache]} shards, and the tables of shards"

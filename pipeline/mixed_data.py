@@ -57,7 +57,8 @@ class MixedData:
         consumed, segments = read_state(state)
         if is_replay:
             return consumed, segments
-        check_not_earlier(segments, self._lineages)
+        read = [segment for segment in segments if segment.first_row < consumed]
+        check_not_earlier(read, self._lineages)
         order = self._wish.resume(segments[-1].order, self.wanted.order, self._can_be_mapped)
         wanted = replace(self.wanted, order=order)
         return consumed, continued(segments, consumed, wanted, self._grown(segments), is_change)

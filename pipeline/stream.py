@@ -4,7 +4,7 @@ Last step of the data path. Its state is the number of rows consumed and what wa
 is a pure function of them (`orders/`), so that any world size continues with the same rows.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
@@ -20,6 +20,7 @@ from pipeline.given_numbers import whole_number
 from pipeline.mixed_data import MixedData, Segments
 from pipeline.orders.order_names import AUTO, OrderWish, window_shards_of
 from pipeline.orders.segments import State, write_state
+from pipeline.orders.visits import Visits
 from pipeline.row_numbers import Numbers
 from pipeline.shard_cache.folder import CACHE_BYTES, CacheFolder
 from pipeline.supply import BatchSupply
@@ -27,6 +28,17 @@ from schemas.errors import UserError
 from schemas.manifest import TRAIN
 
 __all__ = ["Batch", "RowStream"]
+
+
+@dataclass
+class _Reading:
+    """What is read, and up to which row; of one history, whatever comes between."""
+
+    source: BatchSource
+    visits: Visits
+    segments: Segments
+    total_rows: int | None
+    consumed_rows: int
 
 
 class RowStream:
@@ -104,7 +116,6 @@ class RowStream:
         self._data = MixedData(mixed, self._readers, split, seed, wish)
         self._is_change, self._is_replay = change, replay
         self._supply = BatchSupply([dataset.place for dataset in self.datasets])
-        self._consumed = 0
         if state is None:
             self._begin(consumed_rows, (self._data.wanted,))
         else:
@@ -113,19 +124,20 @@ class RowStream:
     @property
     def total_rows(self) -> int | None:
         """Rows of the whole stream, or None when it is endless."""
-        return self._cut.total
+        return self._reading.total_rows
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Batch:
-        batch = self._supply.behind(self._consumed)
-        self._consumed = batch.consumed_rows
+        reading = self._reading
+        batch = self._supply.behind(reading.source, reading.consumed_rows)
+        reading.consumed_rows = batch.consumed_rows
         return batch
 
     def state(self) -> State:
         """Plain values from which any rank of any world size continues behind the last batch."""
-        return write_state(self._consumed, self._segments)
+        return write_state(self._reading.consumed_rows, self._reading.segments)
 
     def state_dict(self) -> State:
         """`state()`, under the name that trainers expect."""
@@ -147,12 +159,17 @@ class RowStream:
         stop = whole_number("stop", stop, start)
         self._supply.check_open()
         self._supply.stop()
-        self._visits.check_given(start)
-        return self._visits.rows(np.arange(start, stop))
+        visits = self._reading.visits
+        visits.check_given(start)
+        return visits.rows(np.arange(start, stop))
 
     def close(self) -> None:
         """Stop the thread and release the files; `state()` stays available."""
         self._supply.close()
+        for reader in self._readers:
+            reader.close()
+        for dataset in self.datasets:
+            dataset.place.close()
 
     def __reduce__(self) -> NoReturn:
         """A copy would have neither thread nor files, and hold places in memory of others."""
@@ -179,11 +196,11 @@ class RowStream:
         divide(self._memory, self.datasets, self._split, window_shards)
         if window_shards is not None and not self._is_replay:
             check_memory(self._memory, self.datasets, self._split, window_shards)
-        check_caches(list(zip(self.datasets, self._readers, strict=True)), visits, consumed_rows)
+        opened = list(zip(self.datasets, self._readers, strict=True))
+        check_caches(opened, visits, consumed_rows, self._is_replay)
         total = None if self._epochs is None else visits.total(self._epochs)
-        self._cut = replace(self._cut, total=total)
-        self._supply.begin(BatchSource(visits, self._readers, self._cut))
-        self._visits, self._consumed, self._segments = visits, consumed_rows, segments
+        source = BatchSource(visits, self._readers, replace(self._cut, total=total))
+        self._reading = _Reading(source, visits, segments, total, consumed_rows)
 
 
 def _opened_cache(cache: CacheFolder | Path | str | None, limit: int) -> CacheFolder | None:

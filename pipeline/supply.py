@@ -19,30 +19,29 @@ PREFETCH_DEPTH = 2
 
 
 class BatchSupply:
-    """The batches of a source whose shards are opened in `places`. Not thread-safe."""
+    """Batches of a source whose shards are opened in `places`. Not thread-safe."""
 
     def __init__(self, places: Sequence[ShardPlace]) -> None:
         self._places = places
         self._source: BatchSource | None = None
         self._prefetcher: Prefetcher[list[Batch]] | None = None
         self._ready: deque[Batch] = deque()
-        self._is_taking = self._is_closed = False
+        self._is_whole, self._is_closed = True, False
+        """Whole: what is ready is followed by what the thread makes. Else `stop` comes first."""
 
-    def begin(self, source: BatchSource) -> None:
-        """Take batches from `source` from now on."""
-        self.stop()
-        self._source = source
-
-    def behind(self, consumed_rows: int) -> Batch:
-        """The batch behind row `consumed_rows`, the end of the one before; the first begins
-        anywhere. The same one until its rows are counted.
+    def behind(self, source: BatchSource, consumed_rows: int) -> Batch:
+        """The batch of `source` behind row `consumed_rows`, which is the end of the one before, but
+        anywhere at first and behind `stop`. The same one again until its rows are counted.
 
         Raises `StopIteration` at the end, `UserError` when closed, and what making it raised.
         """
+        if source is not self._source or not self._is_whole:
+            self.stop()
+            self._source = source
         while self._ready and self._ready[0].consumed_rows <= consumed_rows:
             self._ready.popleft()
         if not self._ready:
-            self._take(consumed_rows)
+            self._take(source, consumed_rows)
         return self._ready[0]
 
     def stop(self) -> None:
@@ -50,6 +49,7 @@ class BatchSupply:
 
         What a signal leaves of a thread that was being stopped is ended by the next call.
         """
+        self._is_whole = False
         self._ready.clear()
         if self._prefetcher is not None:
             waited = () if self._prefetcher.is_lost else self._places
@@ -58,7 +58,7 @@ class BatchSupply:
             self._prefetcher.close()
             for place in waited:
                 place.proceed()
-        self._prefetcher, self._is_taking = None, False
+        self._prefetcher, self._is_whole = None, True
 
     def check_open(self) -> None:
         """Raise `UserError` when it is closed."""
@@ -66,25 +66,20 @@ class BatchSupply:
             raise UserError("this stream is closed; make a new one with state=stream.state()")
 
     def close(self) -> None:
-        """Stop, and release the files."""
+        """Stop for good."""
         self.stop()
         self._is_closed = True
-        if self._source is not None:
-            self._source.close()
-        for place in self._places:
-            place.close()
 
-    def _take(self, consumed_rows: int) -> None:
+    def _take(self, source: BatchSource, consumed_rows: int) -> None:
         self.check_open()
-        if self._is_taking or (self._prefetcher is not None and self._prefetcher.is_lost):
-            self.stop()  # a signal came before what was taken stood in `_ready`, or a fork
+        if self._prefetcher is not None and self._prefetcher.is_lost:
+            self.stop()
         if self._prefetcher is None:
-            assert self._source is not None
-            self._prefetcher = Prefetcher(self._source.gathered(consumed_rows), PREFETCH_DEPTH)
-        self._is_taking = True
+            self._prefetcher = Prefetcher(source.gathered(consumed_rows), PREFETCH_DEPTH)
+        self._is_whole = False
         try:
             self._ready = deque(self._prefetcher.get())
         except BaseException:
             self.stop()
             raise
-        self._is_taking = False
+        self._is_whole = True

@@ -47,16 +47,25 @@ class Lineage:
 
     @cached_property
     def first(self) -> str | None:
-        """Digest of the first version; None where its manifest is not there."""
+        """Digest of the first version; None where its manifest is not there, or damaged."""
         if not self.dataset.manifest.version:
             return self.dataset.digest
-        is_known = self.dataset.store.size(manifest_name(0)) is not None
-        return self._read(0)[0] if is_known else None
+        try:
+            return self._read(0)[0]
+        except DatasetError:
+            return None
+
+    def has_been(self, digest: str) -> bool:
+        """Whether the data set is, or once was, the one of that digest, with or without rows."""
+        return digest == self.dataset.digest or digest in self._versions
+
+    @property
+    def _earlier(self) -> dict[str, Manifest]:
+        return {digest: one for digest, one in self._versions.items() if one.rows[self.split]}
 
     @cached_property
-    def _earlier(self) -> dict[str, Manifest]:
-        found = dict(self._read(number) for number in range(self.dataset.manifest.version))
-        return {digest: one for digest, one in found.items() if one.rows[self.split]}
+    def _versions(self) -> dict[str, Manifest]:
+        return dict(self._read(number) for number in range(self.dataset.manifest.version))
 
     def _read(self, number: int) -> tuple[str, Manifest]:
         name = manifest_name(number)
@@ -136,19 +145,17 @@ def check_not_earlier(segments: Sequence[Segment], lineages: Sequence[Lineage]) 
     """`DatasetError` when `segments` read a later version of one of the data sets, or one that has
     grown otherwise from the same first version: which rows were read of it cannot be told here.
     """
-    firsts = {
-        digest: segment.grown_from.get(digest, digest)
-        for segment in segments
-        for digest in segment.datasets
-    }
+    firsts: dict[str, str] = {}
+    for segment in segments:  # one may know what another does not
+        firsts = dict.fromkeys(segment.datasets, "") | firsts | segment.grown_from
     for digest, first in firsts.items():
         for lineage in lineages:
-            if lineage.first == first and not lineage.was(digest):
+            if lineage.first == (first or digest) and not lineage.has_been(digest):
                 raise DatasetError(
                     f"{lineage.dataset.name}: the state was saved with data set {digest[:12]}, "
-                    f"which has grown from {first[:12]} as well and is no earlier version of this "
-                    "one, so that rows would come twice; give the version that the state names, or "
-                    "one grown from it"
+                    f"which has {(first or digest)[:12]} for its first version too and is no "
+                    "earlier version of this one, so that rows would come twice; give the version "
+                    "that the state names, or one grown from it"
                 )
 
 

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from pipeline.dataset import open_dataset
 from pipeline.orders.visits import Visits
 from pipeline.stream import RowStream
+from pipeline.versions import Lineage
 from schemas.errors import DatasetError
 from tests.grown_datasets import write_versions
 from tests.sources import GivenVersions, segment, version_of
@@ -35,7 +37,7 @@ def test_a_state_of_a_later_version_is_refused(versions, given, change):
     first, grown, otherwise = versions
     state = state_behind(grown, 7)
     folder = {"first": first, "otherwise": otherwise}[given]
-    named = f"{open_dataset(grown).digest[:12]}, which has grown from"
+    named = f"{open_dataset(grown).digest[:12]}, which has"
     with pytest.raises(DatasetError, match=rf"{folder}: .* {named} .* twice; give the version"):
         RowStream(folder, state=state, change=change)
 
@@ -83,3 +85,35 @@ def test_a_history_that_went_back_is_not_followed_with_the_later_version():
     with pytest.raises(DatasetError, match="row 5 on goes back to small, an earlier version of da"):
         Visits(segments, [GivenVersions(large, small)])
     Visits(segments, [GivenVersions(small)]).check_given(5)
+
+
+def test_what_one_segment_knows_of_a_growth_holds_for_all(versions):
+    first, grown, _ = versions
+    state = state_behind(grown, 7)
+    shutil.rmtree(grown / "manifests")
+    state = state_behind(grown, 7, state=state, change=True, seed=9)
+    assert ["grown_from" in one for one in state["segments"]] == [True, False]
+    with pytest.raises(DatasetError, match="would come twice"):
+        RowStream(first, state=state, change=True)
+
+
+def test_a_version_of_which_nothing_was_read_may_go_again(versions):
+    first, grown, _ = versions
+    state = state_behind(first, 7)
+    with RowStream(grown, state=state, change=True) as stream:
+        unread = stream.state()
+    with RowStream(first, state=unread, change=True) as stream:
+        assert stream.state() == state
+
+
+def test_a_damaged_manifest_of_before_is_none(versions):
+    grown = versions[1]
+    (grown / "manifests" / "0000.json").write_text("{", encoding="utf-8")
+    assert "grown_from" not in state_behind(grown, 7)["segments"][0]
+
+
+def test_a_version_without_rows_of_the_split_has_been_there(versions):
+    digest, lineage = open_dataset(versions[0]).digest, Lineage(open_dataset(versions[1]), "train")
+    assert lineage.was(digest)
+    lineage._versions[digest] = replace(lineage._versions[digest], rows={"train": 0, "heldout": 3})
+    assert (lineage.was(digest), lineage.has_been(digest)) == (False, True)

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from jobs.run_checkpoints import latest_checkpoint
+from jobs.run_checkpoints import Checkpoint, latest_checkpoint
+from jobs.run_start import check_nothing_changes
 from jobs.train import TrainRequest, TrainResult, train
+from pipeline.dataset import open_dataset
+from pipeline.stream import RowStream
 from schemas.config import Config
-from schemas.errors import DatasetError, RunError
+from schemas.errors import RunError
 from tests.corpus import file_hashes
 from tests.datasets import reseal
+from tests.grown_datasets import write_versions
 from tests.trained import TINY_MODEL, Watcher, run_training, train_config
 
 
@@ -54,9 +58,9 @@ def test_with_the_same_data_there_is_nothing_to_do(
 
 
 def test_other_data_are_refused_and_named(finished: Path, built: Path, other: Path) -> None:
-    with pytest.raises(DatasetError, match=r"another mixture: data set \w+ is not given; data set"):
+    with pytest.raises(RunError, match=r"another mixture: data set \w+ is not given; data set"):
         again(finished, {other: 1.0})
-    with pytest.raises(DatasetError, match=r"another mixture: data set \w+ is new"):
+    with pytest.raises(RunError, match=r"another mixture: data set \w+ is new.* no step left"):
         again(finished, {built: 1.0, other: 2.0})
 
 
@@ -64,7 +68,7 @@ def test_other_data_are_refused_and_named(finished: Path, built: Path, other: Pa
 def test_no_step_is_left_for_other_data(
     finished: Path, built: Path, other: Path, weight: float
 ) -> None:
-    expected = "trained to step 2 on other data sets .* is finished: there is no step left"
+    expected = "trained to step 2 on another mixture: .* is finished: there is no step left"
     with pytest.raises(RunError, match=expected):
         again(finished, {built: 1.0, other: weight}, change=True)
 
@@ -91,3 +95,16 @@ def test_what_a_run_changed_to_is_its_data(
     assert (checkpoint.step, len(checkpoint.stream["segments"])) == (2, 2)
     for change in (False, True):
         assert again(run, changed, change, checkpoint_every_steps=1).last is None
+
+
+def test_a_data_set_that_has_grown_since_is_the_same(tmp_path: Path) -> None:
+    small, large = write_versions(tmp_path, 3, 8)
+    with RowStream(small) as stream:
+        next(stream)
+        ended = Checkpoint(tmp_path, 2, stream.state(), {})
+    check_nothing_changes(tmp_path, ended, [(open_dataset(large), 5.0)])
+    with RowStream(large) as stream:
+        next(stream)
+        ended = Checkpoint(tmp_path, 2, stream.state(), {})
+    with pytest.raises(RunError, match=r"data set \w+ is not given; data set \w+ is new"):
+        check_nothing_changes(tmp_path, ended, [(open_dataset(small), 5.0)])

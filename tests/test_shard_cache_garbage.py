@@ -27,10 +27,11 @@ def leave_garbage():
     place = CachedPlace(store, cache)
     place.ahead(files)
     place.itself = place
+    return place._ahead._lock
 
 
 def in_lock():
-    leave_garbage()
+    lock_of_garbage = leave_garbage()
     assert list(cache.uses.expected()) == [one.hashes.sha256 for one in files]
     with {lock}:
         gc.collect()
@@ -45,7 +46,7 @@ print("done")
 """
 
 
-@pytest.mark.parametrize("lock", ["cache.uses._lock", "other._ahead._lock"])
+@pytest.mark.parametrize("lock", ["cache.uses._lock", "lock_of_garbage"])
 def test_a_collection_inside_a_held_lock_does_not_wait_for_it(tmp_path: Path, lock: str) -> None:
     command = [sys.executable, "-c", SCRIPT.replace("{lock}", lock), str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -89,6 +89,54 @@ def test_an_interrupted_stream_goes_on_behind_its_state(path, batches_before):
     assert number > 30
 
 
+def look(stream):
+    stream.rows_at(0, 3)
+
+
+def load(stream):
+    stream.load_state_dict(stream.state())
+
+
+@pytest.mark.parametrize("act", [look, load])
+@pytest.mark.parametrize("batches_before", [0, 1, 2, 5])
+def test_what_makes_a_stream_begin_anew_may_be_interrupted(path, act, batches_before):
+    """After one batch nothing is ready, after two something is: the first gathers are short."""
+    expected = read(path, 12, batch_rows=BATCH_ROWS)
+    for number in itertools.count():
+        with opened(path) as stream:
+            for _ in range(batches_before):
+                next(stream)
+            with interrupted(number) as raised:
+                act(stream)
+            for place in range(batches_before, batches_before + 4):
+                assert stream.state()["consumed_rows"] == place * BATCH_ROWS
+                assert np.array_equal(next(stream).rows, expected[place].rows)
+        assert prefetch_threads() == []
+        if not raised:
+            break
+    assert number > 10
+
+
+def test_another_history_is_taken_up_whole_or_not_at_all(path):
+    """Of the same data set, seven rows on, in another order."""
+    with RowStream(path, batch_rows=BATCH_ROWS, seed=5, consumed_rows=7) as stream:
+        other = stream.state()
+    for number in itertools.count():
+        with RowStream(path, batch_rows=BATCH_ROWS, replay=True) as stream:
+            for _ in range(2):
+                next(stream)
+            with interrupted(number) as raised:
+                stream.load_state_dict(other)
+            state = stream.state()
+            rows = next(stream).rows
+        with RowStream(path, batch_rows=BATCH_ROWS, state=state, replay=True) as stream:
+            assert np.array_equal(next(stream).rows, rows)
+        assert state == other or raised
+        if not raised:
+            break
+    assert number > 10
+
+
 @pytest.mark.parametrize("end", [RowStream.close, lambda stream: stream.rows_at(0, 3)])
 def test_an_interrupted_end_is_ended_by_the_next_call(path, end):
     for number in itertools.count():
@@ -106,10 +154,10 @@ def test_an_interrupted_end_is_ended_by_the_next_call(path, end):
 
 
 class SlowSource:
-    """One gather, then a wait; says whether it was closed while the thread was at work."""
+    """One gather, then a wait."""
 
     def __init__(self):
-        self.goes_on, self.was_closed, self.is_at_work = threading.Event(), False, False
+        self.goes_on, self.is_at_work = threading.Event(), False
 
     def gathered(self, start):
         yield [SimpleNamespace(consumed_rows=1)]
@@ -117,31 +165,29 @@ class SlowSource:
         self.goes_on.wait()
         self.is_at_work = False
 
-    def close(self):
-        assert not self.is_at_work
-        self.was_closed = True
 
+def test_an_end_that_returns_has_ended_the_thread_however_often_it_was_interrupted():
+    """What comes behind it is the end of the files that the thread reads."""
 
-def test_files_are_kept_until_the_thread_has_ended_though_the_wait_for_it_is_interrupted():
     def handle(*_):
         raise SignalError
 
-    supply, source = BatchSupply([]), SlowSource()
-    supply.begin(source)
-    supply.behind(0)
+    source = SlowSource()
+    supply = BatchSupply([])
+    supply.behind(source, 0)
     before = signal.signal(signal.SIGALRM, handle)
     try:
         for _ in range(3):
             signal.setitimer(signal.ITIMER_REAL, 0.05)
             with pytest.raises(SignalError):
                 supply.close()
-            assert not source.was_closed
+            assert prefetch_threads()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     threading.Timer(0.1, source.goes_on.set).start()
     supply.close()
-    assert source.was_closed
+    assert not source.is_at_work
     assert prefetch_threads() == []
 
 

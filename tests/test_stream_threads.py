@@ -134,9 +134,9 @@ def test_a_stream_that_ends_or_fails_ends_its_thread(paths, path):
 def test_a_stream_works_a_bounded_number_of_gathers_ahead(paths, monkeypatch):
     stream = RowStream(paths[0], batch_rows=64)
     gathers = []
-    gather = stream._supply._source._batches
+    gather = stream._reading.source._batches
     monkeypatch.setattr(
-        stream._supply._source, "_batches", lambda plan: (gathers.append(plan), gather(plan))[1]
+        stream._reading.source, "_batches", lambda plan: (gathers.append(plan), gather(plan))[1]
     )
     next(stream)
     time.sleep(0.1)

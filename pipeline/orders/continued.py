@@ -34,7 +34,7 @@ def continued(
         _check_same(segments[-1], wanted, grown, consumed_rows)
         return tuple(segments)
     kept = [segment for segment in segments if segment.first_row < consumed_rows]
-    if kept and not list(_differences(kept[-1], wanted, grown)):
+    if kept and not list(differences(kept[-1], wanted, grown)):
         return tuple(kept)
     return (*kept, replace(wanted, first_row=consumed_rows))
 
@@ -42,10 +42,10 @@ def continued(
 def _check_same(
     last: Segment, wanted: Segment, grown: Mapping[str, str], consumed_rows: int
 ) -> None:
-    differences = list(_differences(last, wanted, grown))
-    if differences:
+    found = list(differences(last, wanted, grown))
+    if found:
         raise DatasetError(
-            f"the state belongs to another mixture: {'; '.join(differences)}; resume with the data "
+            f"the state belongs to another mixture: {'; '.join(found)}; resume with the data "
             f"sets, weights, seed and order it was saved with{_arguments(last, wanted)}, or with "
             f"change=True (`train --change-data`) mix otherwise from row {consumed_rows} on"
         )
@@ -58,7 +58,9 @@ def _arguments(old: Segment, new: Segment) -> str:
     return f" ({', '.join(seed + order)})" if seed or order else ""
 
 
-def _differences(old: Segment, new: Segment, grown: Mapping[str, str]) -> Iterator[str]:
+def differences(old: Segment, new: Segment, grown: Mapping[str, str]) -> Iterator[str]:
+    """What is mixed otherwise by `new` than by `old`, in words; nothing where nothing is. `grown`
+    leads from an earlier version's digest to the present one."""
     before, now = set(old.datasets), set(new.datasets)
     yield from _few([_missing(digest, now, grown) for digest in sorted(before - now)])
     added = sorted(now - before - {grown[one] for one in before if one in grown})
