@@ -1,8 +1,10 @@
 """What processes that share a cache do in tests: read files of a bucket in an order, in windows."""
 
 import multiprocessing
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from pipeline.shard_cache.eviction import CacheRules
@@ -12,6 +14,10 @@ from tests.cached_files import PATIENT, QUICK, SIZE, cache_of, content_of, store
 from tests.object_server import ObjectServer, object_server
 
 FORK = multiprocessing.get_context("fork")
+"""For what needs next to nothing."""
+CLEAN = multiprocessing.get_context("forkserver")
+"""For what talks to servers: forked from a process without threads, and without Ray."""
+CLEAN.set_forkserver_preload(["tests.cache_processes"])
 NUM_FILES = 12
 BRIEF = CacheRules(
     spared_seconds=0.05, patience_seconds=1.0, longest_seconds=20.0, poll_seconds=0.01
@@ -26,6 +32,20 @@ def filled_server() -> Iterator[ObjectServer]:
         for number in range(NUM_FILES):
             running.put(f"/bucket/d/shards/{number}.arrow", content_of(number))
         yield running
+
+
+def clean_process(
+    server: ObjectServer, work: Callable[..., None], *arguments: object
+) -> ForkServerProcess:
+    """A process that will do `work`, which a module has by name, with the server's objects."""
+    return CLEAN.Process(target=_work_there, args=(server.environment, work, arguments))
+
+
+def _work_there(
+    environment: dict[str, str], work: Callable[..., None], arguments: tuple[object, ...]
+) -> None:
+    os.environ.update(environment)
+    work(*arguments)
 
 
 def new_place(folder: Path, limit_files: float) -> CachedPlace:

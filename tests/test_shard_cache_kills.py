@@ -12,7 +12,14 @@ import pytest
 from pipeline.shard_cache.place import CachedPlace
 from pipeline.stores.objects import ObjectStore
 from pipeline.stores.stopping import NEVER, Stop
-from tests.cache_processes import FORK, NUM_FILES, filled_server, new_place, read_in_order
+from tests.cache_processes import (
+    CLEAN,
+    NUM_FILES,
+    clean_process,
+    filled_server,
+    new_place,
+    read_in_order,
+)
 from tests.cached_files import (
     PATIENT,
     QUICK,
@@ -55,8 +62,8 @@ def test_a_download_that_was_killed_leaves_room_and_no_lock(
     server: ObjectServer, tmp_path: Path
 ) -> None:
     for _ in range(3):
-        begun = FORK.Event()
-        process = FORK.Process(target=download_slowly, args=(tmp_path, begun))
+        begun = CLEAN.Event()
+        process = clean_process(server, download_slowly, tmp_path, begun)
         process.start()
         assert begun.wait(20)
         assert process.pid
@@ -73,11 +80,11 @@ def test_a_download_that_was_killed_leaves_room_and_no_lock(
 def test_whoever_waits_for_a_download_that_is_killed_goes_on_by_itself(
     server: ObjectServer, tmp_path: Path
 ) -> None:
-    begun = FORK.Event()
-    stuck = FORK.Process(target=download_slowly, args=(tmp_path, begun))
+    begun = CLEAN.Event()
+    stuck = clean_process(server, download_slowly, tmp_path, begun)
     stuck.start()
     assert begun.wait(20)
-    others = [FORK.Process(target=read_in_order, args=(tmp_path, 1.5, [0], 1)) for _ in range(3)]
+    others = [clean_process(server, read_in_order, tmp_path, 1.5, [0], 1) for _ in range(3)]
     for process in others:
         process.start()
     time.sleep(0.3)
@@ -91,7 +98,7 @@ def test_whoever_waits_for_a_download_that_is_killed_goes_on_by_itself(
 def test_kills_at_any_moment_leave_a_cache_that_works(server: ObjectServer, tmp_path: Path) -> None:
     for kill in range(40 if FULL else 6):
         arguments = (tmp_path, 4.5, list(range(NUM_FILES)) * 50, 2)
-        processes = [FORK.Process(target=read_in_order, args=arguments) for _ in range(2)]
+        processes = [clean_process(server, read_in_order, *arguments) for _ in range(2)]
         for process in processes:
             process.start()
         time.sleep(0.1 + 0.037 * (kill % 7))

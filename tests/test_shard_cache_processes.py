@@ -3,12 +3,12 @@
 import os
 import time
 from collections.abc import Iterator
-from multiprocessing.context import ForkProcess
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 
-from tests.cache_processes import BRIEF, FORK, NUM_FILES, filled_server, read_in_order
+from tests.cache_processes import BRIEF, NUM_FILES, clean_process, filled_server, read_in_order
 from tests.cached_files import (
     cache_of,
     held,
@@ -29,7 +29,7 @@ def server() -> Iterator[ObjectServer]:
         yield running
 
 
-def run_all(processes: list[ForkProcess], seconds: float = 60.0) -> None:
+def run_all(processes: list[ForkServerProcess], seconds: float = 60.0) -> None:
     for process in processes:
         process.start()
     until = time.monotonic() + seconds
@@ -51,7 +51,7 @@ def test_eight_processes_at_once_download_each_file_once(
     server.gets.clear()
     order = list(range(NUM_FILES))
     arguments = (tmp_path, 100, order, 4)
-    run_all([FORK.Process(target=read_in_order, args=arguments) for _ in range(8)])
+    run_all([clean_process(server, read_in_order, *arguments) for _ in range(8)])
     assert downloads(server) == [1] * NUM_FILES
     assert len(held(cache_of(tmp_path))) == NUM_FILES
 
@@ -66,7 +66,7 @@ def test_processes_in_one_order_share_a_cache_that_is_smaller_than_the_data(
     order = [(number * 5 + seed) % NUM_FILES for number in range(NUM_FILES)] * 2
     with server.failing(Faults(rates, seed=seed)) as faults:
         arguments = (tmp_path, 6.5, order, 3)
-        run_all([FORK.Process(target=read_in_order, args=arguments) for _ in range(count)])
+        run_all([clean_process(server, read_in_order, *arguments) for _ in range(count)])
     again = sum(faults.injected.values())
     assert again
     # Two epochs, and once more for each process that fell behind the others.
@@ -81,9 +81,7 @@ def test_processes_with_orders_of_their_own_do_not_stop_each_other(
     server.gets.clear()
     orders = [list(range(NUM_FILES)), list(range(NUM_FILES))[::-1]]
     begun = time.monotonic()
-    run_all(
-        [FORK.Process(target=read_in_order, args=(tmp_path, limit, order, 2)) for order in orders]
-    )
+    run_all([clean_process(server, read_in_order, tmp_path, limit, one, 2) for one in orders])
     seconds = time.monotonic() - begun
     # Every process has every file at most once in each time in which it is spared.
     assert sum(downloads(server)) <= 2 * NUM_FILES + 2 * limit * seconds / BRIEF.spared_seconds
