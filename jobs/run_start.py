@@ -4,7 +4,7 @@ Stands between the request of `train.py` and the folder of the run (`runs.py`).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 from jobs.metrics import METRICS_NAME
@@ -23,6 +23,7 @@ from pipeline.orders.segments import read_state
 from pipeline.versions import Lineage
 from schemas.config import Config, differing_keys, to_mapping, to_toml
 from schemas.errors import DatasetError, RunError
+from schemas.json_text import fields_of
 from schemas.manifest import TRAIN
 from schemas.names import TOKENIZER_FOLDER
 from schemas.sealed import seal
@@ -105,7 +106,7 @@ def begin_run(path: Path, config: Config, mixture: Mixture) -> None:
     Raises `DatasetError`, before anything is written, for a data set without a tokenizer.
     """
     tokenizer = _tokenizer_files(mixture[0][0])
-    commit_text(path / DATA_NAME, seal(asdict(RunData.of(mixture, config))))
+    commit_text(path / DATA_NAME, seal(fields_of(RunData.of(mixture, config))))
     for name, content in tokenizer.items():
         commit_bytes(path / TOKENIZER_FOLDER / name, content)
     commit_text(path / CONFIG_NAME, to_toml(to_mapping(config)) + "\n")
@@ -172,8 +173,8 @@ def renew_run(path: Path, config: Config, mixture: Mixture) -> None:
     previous = run.config_digest
     data = replace(RunData.of(mixture, new), previous_config_digest=previous)
     # Compared as they are on disk, where a tuple is a list.
-    if seal(asdict(data)) != seal(asdict(run.data) | {"previous_config_digest": previous}):
-        commit_text(path / DATA_NAME, seal(asdict(data)))
+    if seal(fields_of(data)) != seal(fields_of(run.data) | {"previous_config_digest": previous}):
+        commit_text(path / DATA_NAME, seal(fields_of(data)))
     if previous != data.config_digest:
         commit_text(path / CONFIG_NAME, to_toml(to_mapping(new)) + "\n")
 

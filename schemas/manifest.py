@@ -5,12 +5,13 @@ no time, host or path outside the data set, so that equal plans give equal manif
 """
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 import pyarrow as pa
 
 from schemas.checked import Hash64, Limits, parse
+from schemas.json_text import fields_of
 from schemas.objectives import SpecialTokens
 from schemas.samples import RowFormat
 from schemas.sealed import seal, unseal
@@ -146,7 +147,7 @@ class Manifest:
 
     def to_json(self) -> str:
         """Sealed text: the same data set gives the same bytes."""
-        return seal(asdict(self) | {"row_format": self.row_format.to_mapping()})
+        return seal(fields_of(self) | {"row_format": self.row_format.to_mapping()})
 
     @classmethod
     def from_json(cls, text: str, place: str) -> Self:

@@ -6,12 +6,13 @@ in tables beside it (`pipeline/plan_tables.py`). It holds no absolute path, no h
 """
 
 import hashlib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from schemas.checked import PassNumber, parse
 from schemas.config import digest
 from schemas.errors import DatasetError
+from schemas.json_text import fields_of
 from schemas.manifest import StoredFile
 from schemas.names import item_name
 from schemas.recipe import check_recipe
@@ -186,7 +187,7 @@ class Plan:
 
     def to_json(self) -> str:
         """Sealed text: the same plan gives the same bytes."""
-        return seal(asdict(self))
+        return seal(fields_of(self))
 
     @property
     def digest(self) -> str:

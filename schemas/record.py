@@ -3,10 +3,11 @@
 Written last by `pipeline/build.py`; an item without a record has not been built.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 from schemas.checked import Hash64, PassNumber, parse
+from schemas.json_text import fields_of
 from schemas.manifest import FileHashes, StoredFile, check_split
 from schemas.sealed import seal, unseal
 
@@ -111,7 +112,7 @@ class ItemRecord:
 
     def to_json(self) -> str:
         """Sealed text: the same item gives the same bytes."""
-        return seal(asdict(self))
+        return seal(fields_of(self))
 
     @classmethod
     def from_json(cls, text: str, place: str) -> Self:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from schemas.config import digest
 from schemas.errors import DamagedError, DatasetError
+from schemas.json_text import indented, plain
 from schemas.samples import SCHEMA_VERSION
 
 T = TypeVar("T")
@@ -25,10 +26,12 @@ _TOO_LARGE = (OverflowError, RecursionError)
 
 
 def seal(content: Mapping[str, Any]) -> str:
-    """`content` as JSON text with schema version and digest; equal content gives equal bytes."""
-    versioned = json.loads(json.dumps({**content, _VERSION: SCHEMA_VERSION}))
-    sealed = versioned | {_DIGEST: digest(versioned)}
-    return json.dumps(sealed, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    """`content` as JSON text with schema version and digest; equal content gives equal bytes.
+
+    Dataclasses in it, at any depth, are written as their fields.
+    """
+    versioned = plain({**content, _VERSION: SCHEMA_VERSION})
+    return indented(versioned | {_DIGEST: digest(versioned)}) + "\n"
 
 
 def unseal(text: str, place: str, remedy: str, parse: Callable[[dict[str, Any]], T]) -> T:
