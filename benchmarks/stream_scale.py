@@ -19,8 +19,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.wide_dataset import SHARDS, write_wide
 from pipeline.orders.segments import State
 from pipeline.stream import RowStream
@@ -49,7 +47,7 @@ def resume(folder: Path, order: str, state: State) -> None:
 def look_up(stream: RowStream, place: int) -> None:
     """Row numbers of the batch at `place`, which nothing else needs before its rows."""
     _, numbers = stream.rows_at(place, place + BATCH_ROWS)
-    assert len(np.unique(numbers)) == BATCH_ROWS
+    assert len(set(numbers.tolist())) == BATCH_ROWS
 
 
 def first_batch(folder: Path, order: str, state: State) -> None:
