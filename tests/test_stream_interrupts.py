@@ -35,29 +35,40 @@ def path(tmp_path_factory):
     return write_contents(tmp_path_factory.mktemp("interrupts"))[0]
 
 
-@contextmanager
-def interrupted(number):
-    """Raise at event `number` (a call, a line or a return) in the files of the stream.
+class Interruption:
+    """Within `here()`, an exception at event `number` (a call, a line or a return) of the files."""
 
-    Yields a list that is empty when there were fewer events.
-    """
-    raised, events = [], itertools.count()
+    def __init__(self, number):
+        self.is_over, self._number, self._events = False, number, itertools.count()
 
-    def trace(frame, event, argument):
+    @contextmanager
+    def here(self):
+        try:
+            sys.settrace(self._trace)
+            yield
+        except SignalError:
+            pass
+        finally:
+            sys.settrace(None)
+
+    def _trace(self, frame, event, argument):
         if not frame.f_code.co_filename.endswith(FILES):
             return None
-        if event != "exception" and next(events) == number:
-            raised.append(event)
+        if event != "exception" and next(self._events) == self._number:
+            self.is_over = True
             raise SignalError
-        return trace
+        return self._trace
 
-    try:
-        sys.settrace(trace)
-        yield raised
-    except SignalError:
-        pass
-    finally:
-        sys.settrace(None)
+
+def interruptions(at_least=11):
+    """One for each event in turn, and one at the end that never comes."""
+    for number in itertools.count():
+        one = Interruption(number)
+        yield one
+        assert prefetch_threads() == []
+        if not one.is_over:
+            break
+    assert number >= at_least
 
 
 def prefetch_threads():
@@ -71,11 +82,11 @@ def opened(path):
 @pytest.mark.parametrize("batches_before", [0, 1])
 def test_an_interrupted_stream_goes_on_behind_its_state(path, batches_before):
     expected = read(path, 30, batch_rows=BATCH_ROWS)
-    for number in itertools.count():
+    for interruption in interruptions(at_least=31):
         with opened(path) as stream:
             for _ in range(batches_before):
                 next(stream)
-            with interrupted(number) as raised:
+            with interruption.here():
                 for _ in range(3):
                     next(stream)
             for _ in range(4):
@@ -83,10 +94,6 @@ def test_an_interrupted_stream_goes_on_behind_its_state(path, batches_before):
                 batch = next(stream)
                 assert batch.consumed_rows == consumed + BATCH_ROWS
                 assert np.array_equal(batch.rows, expected[consumed // BATCH_ROWS].rows)
-        assert prefetch_threads() == []
-        if not raised:
-            break
-    assert number > 30
 
 
 def look(stream):
@@ -102,55 +109,44 @@ def load(stream):
 def test_what_makes_a_stream_begin_anew_may_be_interrupted(path, act, batches_before):
     """After one batch nothing is ready, after two something is: the first gathers are short."""
     expected = read(path, 12, batch_rows=BATCH_ROWS)
-    for number in itertools.count():
+    for interruption in interruptions():
         with opened(path) as stream:
             for _ in range(batches_before):
                 next(stream)
-            with interrupted(number) as raised:
+            with interruption.here():
                 act(stream)
             for place in range(batches_before, batches_before + 4):
                 assert stream.state()["consumed_rows"] == place * BATCH_ROWS
                 assert np.array_equal(next(stream).rows, expected[place].rows)
-        assert prefetch_threads() == []
-        if not raised:
-            break
-    assert number > 10
 
 
 def test_another_history_is_taken_up_whole_or_not_at_all(path):
     """Of the same data set, seven rows on, in another order."""
     with RowStream(path, batch_rows=BATCH_ROWS, seed=5, consumed_rows=7) as stream:
         other = stream.state()
-    for number in itertools.count():
+    for interruption in interruptions():
         with RowStream(path, batch_rows=BATCH_ROWS, replay=True) as stream:
             for _ in range(2):
                 next(stream)
-            with interrupted(number) as raised:
+            with interruption.here():
                 stream.load_state_dict(other)
             state = stream.state()
             rows = next(stream).rows
         with RowStream(path, batch_rows=BATCH_ROWS, state=state, replay=True) as stream:
             assert np.array_equal(next(stream).rows, rows)
-        assert state == other or raised
-        if not raised:
-            break
-    assert number > 10
+        assert state == other or interruption.is_over
 
 
 @pytest.mark.parametrize("end", [RowStream.close, lambda stream: stream.rows_at(0, 3)])
 def test_an_interrupted_end_is_ended_by_the_next_call(path, end):
-    for number in itertools.count():
+    for interruption in interruptions():
         stream = opened(path)
         next(stream)
-        with interrupted(number) as raised:
+        with interruption.here():
             end(stream)
         stream.close()
-        assert prefetch_threads() == []
         with pytest.raises(UserError, match="closed"):
             next(stream)
-        if not raised:
-            break
-    assert number > 10
 
 
 class SlowSource:
