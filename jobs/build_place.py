@@ -73,13 +73,17 @@ def _tops(store: Store) -> Iterator[str]:
 
 def _check_outside(store: Store) -> None:
     """What is in the folder of a data set is taken for its files."""
-    for outer in _outer(store):
-        if _is_dataset(outer):
-            raise DatasetError(f"{store.place}: is inside the data set {outer.place}; {_OTHER}")
+    if outer := dataset_around(store):
+        raise DatasetError(f"{store.place}: is inside the data set {outer.place}; {_OTHER}")
 
 
-def _is_dataset(store: Store) -> bool:
-    """False, too, where there is no permission to look."""
+def dataset_around(store: Store) -> Store | None:
+    """The data set that is at a place, or else the next one above it; None where there is none."""
+    return next((one for one in (store, *_outer(store)) if is_dataset(one)), None)
+
+
+def is_dataset(store: Store) -> bool:
+    """Whether a data set is there, finished or not; False where there is no permission to look."""
     with suppress(DatasetError, PermissionError):
         return any(store.size(name) is not None for name in (PLAN_NAME, MANIFEST_NAME))
     return False

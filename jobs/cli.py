@@ -1,7 +1,8 @@
 """The `blankstream` command: arguments in, one message out.
 
-Every mistake of the caller ends with exit status 2 and one message, every other fault foreseen with
-exit status 1, a signal with 128 and its number; what is unforeseen keeps its traceback.
+Every mistake of the caller, and a package of an extra that is not installed, ends with exit status
+2 and one message, every other fault foreseen with exit status 1, a signal with 128 and its number;
+what is unforeseen keeps its traceback.
 """
 
 import sys
@@ -14,13 +15,15 @@ from jobs.commands.care import merge, repair, verify
 from jobs.commands.datasets import build, status
 from jobs.commands.look import demo, inspect
 from jobs.commands.runs import fill, trace, train
-from jobs.console import complain, note
+from jobs.console import complain, note, show_all_characters
 from jobs.signals import Received, ending_signals
-from schemas.errors import BlankstreamError, CorruptDataError, UserError
+from schemas.errors import BlankstreamError, CorruptDataError, MissingPackageError, UserError
+from schemas.packages import extras_of, missing_package
 
 
 def main() -> None:
     """Entry point of the console script; turns errors into a message and an exit status."""
+    show_all_characters()
     with ending_signals() as received:
         try:
             cli.main(standalone_mode=False)
@@ -45,10 +48,12 @@ def _status(error: BaseException, received: Received) -> int:
     if isinstance(error, OSError):
         complain(f"{error}; what was finished stays")
         return 1
+    if isinstance(error, ModuleNotFoundError) and extras_of(error.name or ""):
+        error = missing_package(str(error.name), "this command", error)
     if isinstance(error, BlankstreamError):
         complain(str(error))
         is_damage = isinstance(error, CorruptDataError)
-        return 2 if isinstance(error, UserError) and not is_damage else 1
+        return 2 if isinstance(error, UserError | MissingPackageError) and not is_damage else 1
     raise error
 
 

@@ -1,5 +1,6 @@
 """Where a person is told something: results on standard output, progress and errors beside it."""
 
+import io
 import sys
 
 from rich.console import Console
@@ -12,6 +13,17 @@ OUT = Console(highlight=False, soft_wrap=True)
 
 PROGRESS = Console(stderr=True, highlight=False)
 """Progress bars and messages about how it goes."""
+
+
+def show_all_characters() -> None:
+    """Let standard output and error escape (`\\u4e2d`) what their encoding has no bytes for.
+
+    Call it before anything is printed. Another way of handling errors that was asked for by
+    PYTHONIOENCODING stays.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(text: str) -> None:

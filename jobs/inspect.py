@@ -5,13 +5,13 @@ Stands between `row_views.py` and the pictures `inspect_terminal.py` and `inspec
 
 from pathlib import Path
 
+from jobs.build_place import dataset_around
 from jobs.pages.page_assets import PAGE_OPENING
 from jobs.row_views import RowViews
 from jobs.sample_view import RowView
 from jobs.visible import visible
 from pipeline.dataset import Dataset
 from pipeline.stores.local import LocalStore
-from pipeline.stores.store import Store
 from schemas.errors import UserError
 from schemas.storage import commit_text
 
@@ -31,25 +31,25 @@ def read_row(dataset: Dataset, split: str, row: int) -> RowView:
         return views.view(row)
 
 
-def check_page_place(path: Path, dataset: Dataset) -> None:
+def check_page_place(path: Path) -> None:
     """Raise `UserError` unless a page may be written at `path`: a new file, or an older page.
 
-    Nothing else is ever replaced, and nothing is written into the data set.
+    Nothing else is ever replaced, and nothing is written into a data set.
     """
     try:
-        reason = _why_no_page(path.resolve(), dataset.store)
+        reason = _why_no_page(path.resolve())
     except (OSError, ValueError) as error:
         reason = f"cannot be written ({getattr(error, 'strerror', None) or error})"
     if reason:
         raise UserError(f"{visible(str(path))}: {reason}; give another --html FILE")
 
 
-def _why_no_page(path: Path, store: Store) -> str:
+def _why_no_page(path: Path) -> str:
     """Empty where a page may be written."""
     if path.is_dir():
         return "is a folder"
-    if isinstance(store, LocalStore) and path.is_relative_to(store.folder.resolve()):
-        return "is inside the data set, which keeps only its own files"
+    if outer := dataset_around(LocalStore(path.parent)):
+        return f"is inside the data set {outer.place}, which keeps only its own files"
     if not path.parent.is_dir():
         return f"{path.parent} is no folder"
     if path.exists() and not _is_page(path):

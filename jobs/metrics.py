@@ -109,7 +109,7 @@ def read_metrics(run: Path, step: int) -> dict[str, Any]:
                     break
                 if line.startswith(wanted):
                     found: dict[str, Any] = json.loads(line)
-                    return found
+                    return found | {"loss": float(found["loss"])}
                 last = line
         taken = int(json.loads(last)["step"]) if last else 0
     except (OSError, ValueError, LookupError, TypeError) as error:

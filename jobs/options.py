@@ -37,6 +37,20 @@ class Finite(click.FloatRange):
         return number
 
 
+class LocalPath(click.ParamType[Path]):
+    """A path of this machine; a URL, of which `Path` would make a folder named `s3:`, is none."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path; a usage error for a URL."""
+        from pipeline.readers.remote import is_url
+
+        if is_url(value):
+            self.fail(f"{value} is a URL, expected a local path.", param, ctx)
+        return Path(value)
+
+
 def find_preset(name: str) -> Path:
     """File of a preset by name, or of a TOML file by path; `ConfigError` listing the presets."""
     path = Path(name)
@@ -71,7 +85,7 @@ def cached(command: Command) -> Command:
     )(command)
     return click.option(
         "--cache",
-        type=Path,
+        type=LocalPath(),
         help="Folder for shards of data sets behind URLs; processes may share it.",
     )(command)
 

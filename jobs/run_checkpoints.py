@@ -57,7 +57,7 @@ class Checkpoint:
         if found != self.xxh3[name]:
             raise CorruptDataError(
                 f"{path}: damaged: expected xxh3 {self.xxh3[name]}, found {found}; "
-                f"delete the folder {self.path} to use the checkpoint before it"
+                f"{_remedy(self.path, self.step)}"
             )
         return path
 
@@ -131,7 +131,7 @@ def delete_leftovers(run: Path) -> None:
 
 
 def _read(path: Path, step: int) -> Checkpoint:
-    place, remedy = path / STATE_NAME, f"delete the folder {path} to use the checkpoint before it"
+    place, remedy = path / STATE_NAME, _remedy(path, step)
 
     def parse(state: dict[str, Any]) -> Checkpoint:
         if state["step"] != step:
@@ -143,6 +143,16 @@ def _read(path: Path, step: int) -> Checkpoint:
         return unseal(read_sealed(place), str(place), remedy, parse)
     except DatasetError as error:
         raise CorruptDataError(str(error)) from error
+
+
+def _remedy(path: Path, step: int) -> str:
+    """What to do about a damaged checkpoint of `step` in the folder `path`."""
+    if any(earlier < step for earlier in finished_checkpoints(path.parents[1])):
+        return f"delete the folder {path} to use the checkpoint before it"
+    return (
+        f"restore the folder {path} from a copy: it is the only checkpoint of the run, which "
+        "without it begins anew at step 0"
+    )
 
 
 def _hash(path: Path) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from jobs.build_place import dataset_around
+from jobs.losses_file import LOSSES_FOLDER
 from jobs.metrics import METRICS_NAME
 from jobs.run_checkpoints import (
     CHECKPOINTS_FOLDER,
@@ -15,11 +17,11 @@ from jobs.run_checkpoints import (
     latest_checkpoint,
 )
 from jobs.runs import CONFIG_NAME, DATA_NAME, Run, RunData, open_run
-from jobs.sample_losses import LOSSES_FOLDER
 from jobs.stream_record import STREAM_NAME
 from pipeline.dataset import Dataset
 from pipeline.orders.continued import differences
 from pipeline.orders.segments import read_state
+from pipeline.stores.local import LocalStore
 from pipeline.versions import Lineage
 from schemas.config import Config, differing_keys, to_mapping, to_toml
 from schemas.errors import DatasetError, RunError
@@ -116,9 +118,14 @@ def begin_run(path: Path, config: Config, mixture: Mixture) -> None:
 def _check_folder(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise RunError(f"{path}: is a file; give a folder as --output")
+    if dataset := dataset_around(LocalStore(path)):
+        raise RunError(
+            f"{path}: is in the data set {dataset.place}, which keeps only its own files; give "
+            "another folder as --output"
+        )
     found = {file.name.split(TEMPORARY_MARK)[0] for file in path.iterdir()} if path.exists() else ()
     others = sorted(set(found) - _RUN_NAMES)
-    if others and not (path / CONFIG_NAME).exists():
+    if others and not all((path / name).exists() for name in (CONFIG_NAME, DATA_NAME)):
         raise RunError(
             f"{path}: holds no run but other files ({others[0]}, ...); "
             "give a new or empty folder as --output"

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from jobs.build_place import is_dataset
 from pipeline.dataset import Dataset
+from pipeline.stores.local import LocalStore
 from schemas.config import Config, digest, load_config, read_toml, to_mapping
 from schemas.errors import CorruptDataError, DamagedError, DatasetError, RunError
 from schemas.names import PLAN_NAME, TOKENIZER_FOLDER
@@ -42,8 +44,13 @@ class RunData:
 
     @classmethod
     def of(cls, mixture: Sequence[tuple[Dataset, float]], config: Config) -> Self:
-        """Describe data sets and weights that fit each other."""
+        """Describe data sets and weights that fit each other.
+
+        `DatasetError` for a name that cannot be written.
+        """
         first = mixture[0][0]
+        for dataset, _ in mixture:
+            _check_name(dataset.name)
         recipe = build_section(first)
         described = [
             {
@@ -91,6 +98,16 @@ class Run:
         return self.path / TOKENIZER_FOLDER
 
 
+def _check_name(name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise DatasetError(
+            f"{name!a}: the name is not UTF-8, in which {DATA_NAME} names it; give the data set "
+            "another name, or a link to it"
+        ) from error
+
+
 def build_section(dataset: Dataset) -> dict[str, Any]:
     """The build section of the recipe of `dataset`; empty where its plan is not kept beside it."""
     try:
@@ -109,8 +126,10 @@ def open_run(path: Path) -> Run:
     Raises `RunError` when there is none, or not with that configuration, and `CorruptDataError`
     when what it says of its data is damaged.
     """
-    if not (path / CONFIG_NAME).is_file():
+    is_data = is_dataset(LocalStore(path))
+    if is_data or not (path / CONFIG_NAME).is_file():
         why = f"has no {CONFIG_NAME}" if path.exists() else "no such folder"
+        why = "is a data set" if is_data else why
         raise RunError(f"{path}: {why}; expected a run made by `blankstream train --output {path}`")
     config = load_config(path / CONFIG_NAME)
     remedy = "restore it from a copy, or train into another folder"

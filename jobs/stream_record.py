@@ -8,17 +8,21 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from jobs.runs import read_of_run
 from pipeline.dataset import Dataset
+from pipeline.orders.segments import read_segment
 from pipeline.readers.remote import is_url
 from pipeline.stream import RowStream
+from schemas.checked import Limits, parse
 from schemas.errors import RunError
 from schemas.sealed import seal
 from schemas.storage import commit_text
 
 STREAM_NAME = "stream.json"
+
+_Positive = Annotated[int, Limits(1, 2**63 - 1)]
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,21 @@ class Stretch:
 
     step: int
     first_row: int
-    batch_rows: int
-    segments: list[dict[str, Any]]
+    batch_rows: _Positive
+    segments: tuple[dict[str, Any], ...]
     places: dict[str, str]
-    world_size: int
+    world_size: _Positive
 
     @classmethod
     def from_mapping(cls, content: dict[str, Any]) -> Self:
-        """Inverse of `asdict` after a trip through JSON; without a world size it was one rank."""
-        content = {"world_size": 1, **content}
-        return cls(**{name: content[name] for name in cls.__dataclass_fields__})
+        """Inverse of `asdict` after a trip through JSON; without a world size it was one rank.
+
+        Raises `ValueError` for what is none.
+        """
+        found = parse(cls, {"world_size": 1, **content})
+        if not found.segments:
+            raise ValueError("no segments")
+        return found
 
     def rows_of(self, step: int, rank: int | None = None) -> tuple[int, int]:
         """The half-open range of the stream's rows that `step`, later than `self.step`, took, or
@@ -62,7 +71,7 @@ def stretch_behind(step: int, stream: RowStream, batch_rows: int, world_size: in
         step=step,
         first_row=state["consumed_rows"],
         batch_rows=batch_rows,
-        segments=state["segments"],
+        segments=tuple(state["segments"]),
         places=places_of(stream.datasets),
         world_size=world_size,
     )
@@ -110,7 +119,7 @@ def stretch_of(run: Path, step: int) -> Stretch:
 def _packed(stretches: Iterable[Stretch]) -> Iterator[dict[str, Any]]:
     """As they are written: of the segments of each those alone that do not begin the one before,
     so that the record grows with the number of changes, not with its square."""
-    before: list[dict[str, Any]] = []
+    before: tuple[dict[str, Any], ...] = ()
     for one in stretches:
         pairs = zip(before, one.segments, strict=False)
         shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
@@ -123,7 +132,9 @@ def _parse(content: dict[str, Any]) -> list[Stretch]:
     """Inverse of `_packed`; where nothing is said of shared segments, all are written."""
     found: list[Stretch] = []
     for one in content["stretches"]:
+        for segment in one["segments"]:
+            read_segment(segment)
         shared = one.get("shared_segments", 0)
-        before = found[-1].segments[:shared] if shared else []
+        before = found[-1].segments[:shared] if shared else ()
         found.append(Stretch.from_mapping(one | {"segments": [*before, *one["segments"]]}))
     return found

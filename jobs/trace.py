@@ -80,7 +80,7 @@ def trace_step(request: TraceRequest) -> StepTrace:
     taken or of which too little is known, `DatasetError` for a data set that is not found, and
     `CorruptDataError` for damage.
     """
-    open_run(request.run)
+    run = open_run(request.run)
     metrics = read_metrics(request.run, request.step)
     stretch = stretch_of(request.run, request.step)
     _check_ranks(request, stretch.world_size)
@@ -93,11 +93,18 @@ def trace_step(request: TraceRequest) -> StepTrace:
     with _open_stream(request, stretch, start) as stream:
         batch, datasets = next(stream), stream.datasets
     part = stretch.rows_of(request.step, request.rank)
-    losses = losses_of(request.run, request.step, range(*part)) if request.with_losses else {}
+    is_recording = run.config.train.record_losses
+    losses = _losses(request, stretch, is_recording) if request.with_losses else {}
     samples = _samples(batch, datasets, part[0], losses)
     if request.with_losses:
         samples.sort(key=lambda one: -one.loss.mean if one.loss else 0.0)
     return StepTrace(request, stretch.world_size, *part, metrics, tuple(samples))
+
+
+def _losses(request: TraceRequest, stretch: Stretch, is_recording: bool) -> Losses:
+    ranks = range(stretch.world_size) if request.rank is None else [request.rank]
+    parts = {rank: range(*stretch.rows_of(request.step, rank)) for rank in ranks}
+    return losses_of(request.run, request.step, parts, is_recording)
 
 
 def _check_ranks(request: TraceRequest, world_size: int) -> None:

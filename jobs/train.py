@@ -15,17 +15,20 @@ from torch import Tensor
 
 from jobs.batches import check_positions
 from jobs.learners import begin, training_tensors
+from jobs.losses_file import SampleLosses
 from jobs.metrics import MetricsLog, StepMetrics, TrainWatcher
 from jobs.model_fit import check_layer, fit_model
 from jobs.run_checkpoints import Checkpoint, delete_old_checkpoints, write_checkpoint
 from jobs.run_start import begin_run, check_nothing_changes, find_start, renew_run
-from jobs.sample_losses import LossLog, SampleLosses, cut_losses
+from jobs.sample_losses import LossLog, cut_losses
+from jobs.step_memory import told_memory
 from jobs.stream_record import record_stretch, stretch_behind
 from jobs.train_step import Learner, check_parameters, train_step
 from pipeline.given_data import Given, Place, open_mixture
 from pipeline.shard_cache.folder import CacheFolder
 from pipeline.stream import Batch, RowStream
 from schemas.config import Config
+from schemas.errors import CorruptDataError, DatasetError
 from schemas.manifest import TRAIN
 
 
@@ -109,7 +112,25 @@ def open_stream(
     rank: int = 0,
     world_size: int = 1,
 ) -> RowStream:
-    """The rows behind `checkpoint`, or all, of the request's `datasets`, opened or not."""
+    """The rows behind `checkpoint`, or all, of the request's `datasets`, opened or not.
+
+    `DatasetError` that names the run where its checkpoint does not go with them.
+    """
+    try:
+        return _stream(request, datasets, checkpoint, rank, world_size)
+    except DatasetError as error:
+        if checkpoint is None or isinstance(error, CorruptDataError):
+            raise
+        raise DatasetError(f"{request.output}: {error}") from error
+
+
+def _stream(
+    request: TrainRequest,
+    datasets: Given,
+    checkpoint: Checkpoint | None,
+    rank: int,
+    world_size: int,
+) -> RowStream:
     config = request.config.train
     return RowStream(
         datasets,
@@ -143,7 +164,8 @@ def _run_step(run: _Run, step: int) -> StepMetrics:
     batch: Batch = next(run.stream)
     waited = time.perf_counter() - started
     check_positions(batch.rows, run.stream.row_format, run.learner.model.config)
-    outcome = train_step(run.learner, batch.rows, step)
+    with told_memory(run.learner.config):
+        outcome = train_step(run.learner, batch.rows, step)
     if run.learner.config.record_losses:
         run.losses.append(_sample_losses(step + 1, batch, outcome.sample_losses))
     seconds = time.perf_counter() - started

@@ -12,6 +12,7 @@ from typing import Self
 import numpy as np
 
 from pipeline.batch import Batch
+from pipeline.batch_memory import no_memory_for
 from pipeline.orders.courses import Window
 from pipeline.orders.visits import Visits
 from pipeline.row_numbers import Numbers
@@ -61,6 +62,12 @@ class Cut:
             start + rows * (self.rank + 1) // self.world_size,
         )
 
+    @property
+    def share_rows(self) -> int:
+        """Rows of the largest share of any rank."""
+        rows = self.batch_rows if self.total is None else min(self.batch_rows, self.total)
+        return -(-rows // self.world_size)
+
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
@@ -93,7 +100,7 @@ class BatchSource:
         self._visits, self._readers, self._cut = visits, readers, cut
         keep_freed_memory()
         row_format = readers[0].row_format
-        self._slices = row_format.slices
+        self._slices, self._row_bytes = row_format.slices, row_format.row_bytes
         share = max(1, cut.batch_rows // cut.world_size)
         gather_rows = min(GATHER_ROWS, GATHER_BYTES // row_format.row_bytes)
         self._gather_batches = min(max(gather_rows // share, 1), MAX_GATHER_BATCHES)
@@ -103,8 +110,15 @@ class BatchSource:
         """Lists of batches from global row `start` on; the first lists are short, to begin soon.
 
         A damaged shard, or block of their table, is raised in place of the first batch that needs
-        it.
+        it; `UserError` in place of one that the system gives no memory for.
         """
+        try:
+            yield from self._gathered(start)
+        except MemoryError as error:
+            cut = self._cut
+            raise no_memory_for(cut.batch_rows, cut.share_rows, self._row_bytes) from error
+
+    def _gathered(self, start: int) -> Iterator[list[Batch]]:
         planned, told = 1, dict[int, Window]()
         while plan := self._plan_or_less(start, planned):
             step = min(planned, self._gather_batches)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from pipeline.dataset import Dataset
+from pipeline.orders.order_names import OrderWish, mean_shard_bytes, window_shards_of
 from pipeline.orders.visits import Visits
 from pipeline.shard_cache.folder import CacheFolder
 from pipeline.shard_cache.place import CachedPlace
@@ -19,6 +20,28 @@ _SMALLER = (
     "give a smaller window_shards (`train.window_shards`; beside a state with change=True, `train "
     "--change-data`)"
 )
+
+
+def check_tables(datasets: Sequence[Dataset], split: str, wish: OrderWish) -> None:
+    """Raise `UserError` with all numbers unless each cache has room for the shard tables of the
+    data sets that are fetched there, without which `check_caches` cannot look at windows.
+
+    What the windows wished for take beside them is told from the mean rows of a shard.
+    """
+    remote = [dataset for dataset in datasets if isinstance(dataset.place, CachedPlace)]
+    tables, windows = Counter[CacheFolder](), Counter[CacheFolder]()
+    order = wish.choose([dataset.manifest for dataset in datasets], split, fits_open=False)
+    window_shards = window_shards_of(order) or 0
+    for dataset in remote:
+        assert isinstance(dataset.place, CachedPlace)
+        cache, manifest = dataset.place.cache, dataset.manifest
+        tables[cache] += manifest.table.hashes.bytes
+        num_shards = min(window_shards, manifest.num_shards(split))
+        windows[cache] += num_shards * mean_shard_bytes(manifest, split)
+    for cache, num_bytes in tables.items():
+        rows = windows[cache]
+        more = f" alone, without the windows (about {rows} bytes of rows)" if rows else ""
+        check_room(cache, num_bytes, f"the tables of shards{more}")
 
 
 def check_caches(

@@ -4,6 +4,7 @@ Stands between the build, which writes `manifest.json` last, and the stream.
 """
 
 import hashlib
+import os
 from pathlib import Path
 
 from pipeline.orders.order_names import FEW_OPEN_SHARDS
@@ -136,8 +137,13 @@ def _read_manifest(store: Store) -> bytes:
 
 
 def _why_unreadable(store: Store, error: OSError) -> str:
-    if isinstance(store, LocalStore) and not store.folder.is_dir():
-        if store.folder.exists():
+    if isinstance(error, PermissionError):
+        return (
+            f"{store.where(MANIFEST_NAME)}: cannot be read ({error.strerror}); ask its owner for "
+            "permission, or read as a user who has it"
+        )
+    if isinstance(store, LocalStore) and not os.path.isdir(store.folder):
+        if os.path.exists(store.folder):
             return f"{store.place}: a file, expected the folder of a data set"
         return f"{store.place}: no such folder; expected a data set made by `blankstream build`"
     if isinstance(error, FileNotFoundError):

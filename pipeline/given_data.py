@@ -1,16 +1,18 @@
-"""The data sets that a stream is given: opened, weighed, and checked that they fit each other.
+"""What a stream is given: data sets, opened, weighed and checked that they fit each other, a cache.
 
 Stands between the arguments of `RowStream` and the data sets.
 """
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeGuard
 
 from pipeline.dataset import Dataset, open_dataset
-from pipeline.given_numbers import is_real
-from pipeline.shard_cache.folder import CacheFolder
+from pipeline.given_numbers import is_real, whole_number
+from pipeline.shard_cache.folder import CACHE_BYTES, CacheFolder
 from schemas.config import differing_keys
 from schemas.errors import DatasetError, UserError
 
@@ -42,6 +44,26 @@ def open_mixture(
     return opened
 
 
+def opened_cache(
+    cache: CacheFolder | Path | str | None, cache_bytes: int | None
+) -> CacheFolder | None:
+    """The cache that is given, a folder of which at most `cache_bytes` may be taken
+    (`CACHE_BYTES`), or a `CacheFolder`; `UserError` for anything else."""
+    if cache_bytes is not None:
+        cache_bytes = whole_number("cache_bytes", cache_bytes, 1)
+    if isinstance(cache, Path | str):
+        return CacheFolder(Path(cache), cache_bytes or CACHE_BYTES)
+    if cache is not None and not isinstance(cache, CacheFolder):
+        raise UserError(f"cache={cache!r:.80}: expected a folder or a CacheFolder")
+    if cache_bytes is not None:
+        why = "a CacheFolder, which has its own limit" if cache else "cache=None"
+        raise UserError(
+            f"cache_bytes={cache_bytes} beside {why}: it is what a folder may take that is given "
+            "as cache=FOLDER; leave it out, or give one"
+        )
+    return cache
+
+
 def _weights(datasets: Given) -> Mapping[Place, float]:
     if _is_place(datasets):
         return {datasets: 1.0}
@@ -53,7 +75,11 @@ def _weights(datasets: Given) -> Mapping[Place, float]:
 
 
 def _is_place(given: object) -> TypeGuard[Place]:
-    return isinstance(given, str | Path | Dataset) and "\0" not in str(given)
+    if isinstance(given, Dataset):
+        return True
+    with suppress(UnicodeEncodeError):  # half a character, which no name of a file has
+        return isinstance(given, str | Path) and b"\0" not in os.fsencode(given)
+    return False
 
 
 def _opened(place: Place, cache: CacheFolder | None) -> Dataset:

@@ -1,4 +1,4 @@
-"""Numbers that a caller gives: checked at the door, and plain integers from there on.
+"""Numbers and truth values that a caller gives: checked at the door, and plain from there on.
 
 Used by the arguments of `RowStream`. A state must hold nothing that JSON cannot.
 """
@@ -21,6 +21,14 @@ def whole_number(name: str, value: object, low: int, high: int = MAX_NUMBER) -> 
         if low <= number <= high:
             return number
     raise UserError(f"{name}={value!r}: expected an integer in {low}..{high}")
+
+
+def truth_value(name: str, value: object) -> bool:
+    """`value` as `bool`, a truth value of Python or NumPy; `UserError` with its name for anything
+    else, "no" and 0 too."""
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise UserError(f"{name}={value!r:.80}: expected True or False")
 
 
 def is_real(value: object) -> bool:

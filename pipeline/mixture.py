@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from pipeline.given_numbers import is_real
 from schemas.errors import UserError
 
+Ints = NDArray[np.int64]
+
 MAX_PERIOD = 1 << 16
 """Longest period. Shares whose common denominator is larger are rounded to multiples of
 1 / MAX_PERIOD (largest remainders first), thus by less than that."""
@@ -84,50 +86,55 @@ def _schedule(counts: tuple[int, ...]) -> NDArray[np.int64]:
     t * c_i >= period * (x + 1 / (2k - 2)), and due by (x + 1 - 1 / (2k - 2)) * period / c_i.
     """
     slack = 2 * max(sum(count > 0 for count in counts), 2) - 2
-    return _earliest_deadline_first(counts, slack, [])
+    return _earliest_deadline_first(counts, slack, None)
 
 
 @lru_cache(maxsize=64)
 def _schedule_from(counts: tuple[int, ...], first: int) -> NDArray[np.int64]:
     """The same without slack: released once t * c_i > period * x, due by (x + 1) * period / c_i."""
-    return _earliest_deadline_first(counts, 0, [first])
+    return _earliest_deadline_first(counts, 0, first)
 
 
 def _earliest_deadline_first(
-    counts: tuple[int, ...], slack: int, head: list[int]
+    counts: tuple[int, ...], slack: int, first: int | None
 ) -> NDArray[np.int64]:
-    """One period after `head`; `slack` narrows the steps in which an occurrence may stand."""
-    chosen = [index for index, count in enumerate(counts) if count]
-    period = sum(counts)
-    scale = math.lcm(*(counts[index] for index in chosen))
-    numbers = {index: head.count(index) for index in chosen}
-    coming = [(_release(numbers[i], period, slack, counts[i]), i) for i in chosen]
-    heapq.heapify(coming)
-    due: list[tuple[int, int]] = []
-    order = np.empty(period, np.int64)
-    order[: len(head)] = head
+    """One period that begins with choice `first`, where one is given; `slack` narrows the steps in
+    which an occurrence may stand. Occurrences go by their rank among all deadlines."""
+    sizes, period = np.array(counts), sum(counts)
+    choices = np.repeat(np.arange(len(counts)), sizes)
+    numbers = np.arange(period) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    head = [] if first is None else [int(np.searchsorted(choices, first))]
+    ranked = np.delete(np.arange(period), head)
+    ranked = ranked[_by_deadline(choices[ranked], numbers[ranked], sizes, slack)]
+    steps = _releases(numbers[ranked], period, sizes[choices[ranked]], slack)
+    by_release = np.argsort(steps, kind="stable")
+    coming = zip([*steps[by_release].tolist(), period + 1], [*by_release.tolist(), -1], strict=True)
+    release, rank = next(coming)
+    due: list[int] = []
+    taken = []
     for step in range(len(head) + 1, period + 1):
-        while coming and coming[0][0] <= step:
-            _, index = heapq.heappop(coming)
-            heapq.heappush(due, (_deadline(numbers[index], slack, scale // counts[index]), index))
-        _, index = heapq.heappop(due)
-        order[step - 1] = index
-        numbers[index] += 1
-        heapq.heappush(coming, (_release(numbers[index], period, slack, counts[index]), index))
+        while release <= step:
+            heapq.heappush(due, rank)
+            release, rank = next(coming)
+        taken.append(heapq.heappop(due))
+    order = choices[np.concatenate([head, ranked[taken]]).astype(np.int64)]
     order.flags.writeable = False
     return order
 
 
-def _release(number: int, period: int, slack: int, count: int) -> int:
-    """First step at which occurrence `number` of a choice may stand."""
+def _releases(numbers: Ints, period: int, counts: Ints, slack: int) -> Ints:
+    """First step, from 1, at which occurrence `numbers` (n,) of its choice may stand."""
     if not slack:
-        return period * number // count + 1
-    return -(-period * (number * slack + 1) // (count * slack))
+        return period * numbers // counts + 1
+    return -(-period * (numbers * slack + 1) // (counts * slack))
 
 
-def _deadline(number: int, slack: int, weight: int) -> int:
-    """Order of the deadlines: proportional to the last step at which the occurrence may stand."""
-    return (slack * (number + 1) - 1) * weight if slack else (number + 1) * weight
+def _by_deadline(choices: Ints, numbers: Ints, counts: Ints, slack: int) -> Ints:
+    """Order of the occurrences by the last step at which they may stand, exactly, as fractions with
+    denominators up to 2**16: two that differ do so by 2**-32 at least."""
+    parts = slack * (numbers + 1) - 1 if slack else numbers + 1
+    whole, rest = np.divmod(parts, counts[choices])
+    return np.lexsort((choices, (rest << 34) // counts[choices], whole))
 
 
 class Interleaving:

@@ -12,20 +12,22 @@ from typing import NoReturn, Self
 import numpy as np
 
 from pipeline.batch import Batch
+from pipeline.batch_memory import check_batch_memory
 from pipeline.batches import BatchSource, Cut
-from pipeline.cache_need import check_caches
+from pipeline.cache_need import check_caches, check_tables
 from pipeline.decoded_memory import check_memory, divide, memory_of
-from pipeline.given_data import Given, open_mixture
-from pipeline.given_numbers import whole_number
+from pipeline.given_data import Given, open_mixture, opened_cache
+from pipeline.given_numbers import truth_value, whole_number
 from pipeline.mixed_data import MixedData, Segments
 from pipeline.orders.order_names import AUTO, OrderWish, window_shards_of
 from pipeline.orders.segments import State, write_state
 from pipeline.orders.visits import Visits
 from pipeline.row_numbers import Numbers
-from pipeline.shard_cache.folder import CACHE_BYTES, CacheFolder
-from pipeline.supply import BatchSupply
+from pipeline.shard_cache.folder import CacheFolder
+from pipeline.supply import PREFETCH_DEPTH, BatchSupply
 from schemas.errors import UserError
 from schemas.manifest import TRAIN
+from schemas.train_config import MAX_BATCH_ROWS, MAX_SEED
 
 __all__ = ["Batch", "RowStream"]
 
@@ -53,11 +55,12 @@ class RowStream:
     beside `window_shards` windowed. Within every prefix of a segment a data set's rows are within
     one of its share.
 
-    **Batches.** `batch_rows` is the global batch, of which rank `rank` gets a contiguous share; the
-    shares differ by at most one row and may be empty. Batches go on over the ends of epochs, and
-    hold rows of several epochs where they are larger than a data set. With `epochs` the stream ends
-    before any data set that is mixed would begin epoch `epochs`, counted from its first row on;
-    the last batch is short, unless `drop_last` leaves a short one out.
+    **Batches.** `batch_rows` is the global batch, at most `MAX_BATCH_ROWS`, of which rank `rank`
+    gets a contiguous share; the shares differ by at most one row and may be empty. Batches go on
+    over the ends of epochs, and hold rows of several epochs where they are larger than a data set.
+    With `epochs` the stream ends before any data set that is mixed would begin epoch `epochs`,
+    counted from its first row on; the last batch is short, unless `drop_last` leaves a short one
+    out. A batch that this machine has no memory for is refused.
 
     **State.** `state` (from `state()`) or `consumed_rows` says where to begin. Where a state was
     saved with other data sets, weights, seed or order, it is refused; with `change` the rows behind
@@ -66,8 +69,8 @@ class RowStream:
     epoch. With `replay` rows are mixed as the state says alone; `datasets` are only read.
 
     **Elsewhere.** Shards behind a URL are fetched before they are needed into the folder `cache`,
-    of at most `cache_bytes`, which the processes of a machine may share; a `CacheFolder` has its
-    own limit.
+    of at most `cache_bytes` (`CACHE_BYTES`), which the processes of a machine may share; a
+    `CacheFolder` has its own limit.
 
     Rows are copies, verified as in `RowReader`. Close it, or use it as a context manager. Raises
     `UserError` for arguments, `DatasetError` for data sets that do not fit the arguments, each
@@ -92,19 +95,20 @@ class RowStream:
         change: bool = False,
         replay: bool = False,
         cache: CacheFolder | Path | str | None = None,
-        cache_bytes: int = CACHE_BYTES,
+        cache_bytes: int | None = None,
     ) -> None:
-        seed = whole_number("seed", seed, 0)
+        seed = whole_number("seed", seed, 0, MAX_SEED)
         consumed_rows = whole_number("consumed_rows", consumed_rows, 0)
         self._epochs = None if epochs is None else whole_number("epochs", epochs, 1)
         self._cut = _checked_cut(batch_rows, rank, world_size, drop_last)
         if state is not None and consumed_rows:
             raise UserError(f"consumed_rows={consumed_rows} beside a state: give one of them")
-        if change and replay:
+        self._is_change = truth_value("change", change)
+        self._is_replay = truth_value("replay", replay)
+        if self._is_change and self._is_replay:
             raise UserError("change=True beside replay=True: give one of them")
         wish = OrderWish(order, window_shards)
-        cache = _opened_cache(cache, whole_number("cache_bytes", cache_bytes, 1))
-        mixed = open_mixture(datasets, split, cache)
+        mixed = open_mixture(datasets, split, opened_cache(cache, cache_bytes))
         self.datasets = tuple(dataset for dataset, _ in mixed)
         """In the order that `Batch.datasets` refers to: by digest, however they were given."""
         self.row_format = self.datasets[0].row_format
@@ -113,8 +117,8 @@ class RowStream:
             dataset.reader(split, dataset.max_open_shards(len(mixed)), memory)
             for dataset, memory in zip(self.datasets, self._memory.parts, strict=True)
         ]
+        check_tables(self.datasets, split, wish)
         self._data = MixedData(mixed, self._readers, split, seed, wish)
-        self._is_change, self._is_replay = change, replay
         self._supply = BatchSupply([dataset.place for dataset in self.datasets])
         if state is None:
             self._begin(consumed_rows, (self._data.wanted,))
@@ -199,21 +203,23 @@ class RowStream:
         opened = list(zip(self.datasets, self._readers, strict=True))
         check_caches(opened, visits, consumed_rows, self._is_replay)
         total = None if self._epochs is None else visits.total(self._epochs)
-        source = BatchSource(visits, self._readers, replace(self._cut, total=total))
+        cut = replace(self._cut, total=total)
+        _check_memory(cut, self.row_format.row_bytes)
+        source = BatchSource(visits, self._readers, cut)
         self._reading = _Reading(source, visits, segments, total, consumed_rows)
 
 
-def _opened_cache(cache: CacheFolder | Path | str | None, limit: int) -> CacheFolder | None:
-    if isinstance(cache, Path | str):
-        return CacheFolder(Path(cache), limit)
-    if cache is None or isinstance(cache, CacheFolder):
-        return cache
-    raise UserError(f"cache={cache!r:.80}: expected a folder or a CacheFolder")
+def _check_memory(cut: Cut, row_bytes: int) -> None:
+    """One batch is with the caller while the next ones are made; there may be fewer of them."""
+    num_batches = PREFETCH_DEPTH + 1
+    if cut.total is not None:
+        num_batches = min(num_batches, -(-cut.total // cut.batch_rows))
+    check_batch_memory(cut.batch_rows, cut.share_rows, row_bytes, num_batches)
 
 
 def _checked_cut(batch_rows: int, rank: int, world_size: int, drop_last: bool) -> Cut:
-    batch_rows = whole_number("batch_rows", batch_rows, 1)
+    batch_rows = whole_number("batch_rows", batch_rows, 1, MAX_BATCH_ROWS)
     rank, world_size = whole_number("rank", rank, 0), whole_number("world_size", world_size, 1)
     if rank >= world_size:
         raise UserError(f"rank={rank}: expected less than world_size={world_size}")
-    return Cut(batch_rows, rank, world_size, None, drop_last)
+    return Cut(batch_rows, rank, world_size, None, truth_value("drop_last", drop_last))

@@ -38,7 +38,7 @@ def load_tokenizer(path: Path, config: TokenizerConfig | None = None) -> Tokeniz
     """The tokenizer at `path`, a file or the folder that holds it, with the layout of `config`.
 
     The kind follows from the file's name. Raises `InputError` for what cannot be read as that kind,
-    `ConfigError` for a layout that does not fit.
+    `ConfigError` for a layout that does not fit, `MissingPackageError` without its library.
     """
     config = config or TokenizerConfig()
     file = _find(path) if path.is_dir() else path
@@ -53,12 +53,20 @@ def _prefixed(file: Path, kind: Any, content: bytes, config: TokenizerConfig) ->
     try:
         tokenizer: Tokenizer = kind(content, config.layout, config.sentinels)
     except RuntimeError as error:
-        raise InputError(f"{file}: not a SentencePiece model ({error})") from error
+        raise InputError(f"{file}: not a {_kind_of(file)} ({error})") from error
     except (InputError, ConfigError) as error:
         raise type(error)(f"{file}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"{file}: malformed tokenizer.json ({error!r}); {_EXPECTED}") from error
+        raise InputError(f"{file}: malformed {_kind_of(file)} ({error!r}); {_EXPECTED}") from error
     return tokenizer
+
+
+def _kind_of(file: Path) -> str:
+    """What a file of this name is taken for, for people."""
+    if file.name in ("vocab.json", "merges.txt"):
+        return "byte-level BPE vocabulary"
+    kinds = {".json": JSON_NAME, ".txt": "WordPiece vocabulary"}
+    return kinds.get(file.suffix, "SentencePiece model")
 
 
 def _find(folder: Path) -> Path:
@@ -125,7 +133,8 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 
 def open_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a data set or a run; `DatasetError` when its files were changed."""
+    """The tokenizer of a data set or a run; `DatasetError` when its files were changed,
+    `MissingPackageError` without its library."""
     described = read_description(folder)
     is_piece_model = described.get("kind") == "sentencepiece"
     kind = SentencePieceTokenizer if is_piece_model else HuggingFaceTokenizer

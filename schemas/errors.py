@@ -1,7 +1,8 @@
 """The exceptions a job treats differently.
 
-`UserError` and its children are the caller's mistakes: one message, exit status 2. Every other
-`BlankstreamError` is a fault of the world (a damaged shard, a lost file): one message, exit 1.
+`UserError` and its children are the caller's mistakes: one message, exit status 2, as for a
+`MissingPackageError`. Every other `BlankstreamError` is a fault of the world (a damaged shard, a
+lost file): one message, exit 1.
 """
 
 
@@ -27,6 +28,11 @@ class DatasetError(UserError):
 
 class RunError(UserError):
     """A training run is missing, unfinished, or was started with another configuration."""
+
+
+class MissingPackageError(BlankstreamError, ImportError):
+    """A package of an extra is not installed. No `UserError`: nothing given is at fault, and who
+    explains unusable files must not take it for one."""
 
 
 class CorruptDataError(BlankstreamError):

@@ -5,6 +5,13 @@ from dataclasses import dataclass
 from schemas.errors import ConfigError
 from schemas.fields import bounded, choice
 
+MAX_SEED = 2**62 - 1
+"""Largest seed of a stream, here and in a state."""
+
+MAX_BATCH_ROWS = 2**24
+"""Where each row of a batch is from takes about 64 bytes while the batch is made: 1 GiB for so
+many, before one of the rows is copied."""
+
 MAX_WINDOW_SHARDS = 1 << 14
 """As many as a group of the shard table's blocks has: larger windows would be no other order."""
 
@@ -14,10 +21,10 @@ class TrainConfig:
     """One run. A step is one optimizer update over `batch_rows` rows of all ranks together, in the
     order that `RowStream` describes; `window_shards` 0 leaves the window to it."""
 
-    seed: int = bounded(1, 0, 2**63 - 1)
+    seed: int = bounded(1, 0, MAX_SEED)
     max_steps: int = bounded(1000, 1)
-    batch_rows: int = bounded(64, 1)
-    micro_batch_rows: int = bounded(0, 0)
+    batch_rows: int = bounded(64, 1, MAX_BATCH_ROWS)
+    micro_batch_rows: int = bounded(0, 0, MAX_BATCH_ROWS)
     order: str = choice("auto", "auto", "global", "windowed")
     window_shards: int = bounded(0, 0, MAX_WINDOW_SHARDS)
     peak_lr: float = bounded(4e-4, 0.0, 10.0)

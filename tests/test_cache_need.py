@@ -13,7 +13,7 @@ from pipeline.stream import RowStream
 from schemas.errors import UserError
 from schemas.names import MANIFEST_NAME
 from tests.cached_files import RULES
-from tests.datasets import TABLE, write_dataset
+from tests.datasets import ROW_FORMAT, TABLE, write_dataset
 
 SHARDS = 6
 
@@ -60,10 +60,27 @@ def test_a_cache_too_small_is_refused_with_a_smaller_window_for_a_remedy(
     message = (
         rf"too small for windows of {counted} shards, and the tables of shards: \d+ bytes are "
         r"needed at once, .*; give a smaller window_shards \(`train\.window_shards`; beside a "
-        r"state with change=True, `train --change-data`\), raise the limit, free space"
+        r"state with change=True, `train --change-data`\), raise the limit \(`cache_bytes`, "
+        r"`--cache-bytes`\), free space"
     )
     with pytest.raises(UserError, match=message):
         rows_of(remote(folder, tmp_path / "cache", limit), window_shards=window_shards)
+
+
+def test_a_cache_too_small_for_the_table_is_refused_before_anything_is_fetched(
+    folder: Path, tmp_path: Path
+) -> None:
+    table = (folder / TABLE).stat().st_size
+    dataset = remote(folder, tmp_path / "cache", 1000)
+    message = (
+        r"cache: too small for the tables of shards alone, without the windows \(about "
+        rf"{2 * 20 * ROW_FORMAT.row_bytes} bytes of rows\): {table} bytes are "
+        r"needed at once, the limit of the cache is 1000, .* more; raise the limit "
+        r"\(`cache_bytes`, `--cache-bytes`\)"
+    )
+    with pytest.raises(UserError, match=message):
+        rows_of(dataset, window_shards=2)
+    assert not list((tmp_path / "cache" / "objects").rglob("*"))
 
 
 def test_a_smaller_window_is_no_remedy_where_it_has_one_shard(folder: Path, tmp_path: Path) -> None:

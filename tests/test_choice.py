@@ -31,5 +31,5 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     monkeypatch.setattr(sys.modules["fsspec.registry"], "_registry", {})
     monkeypatch.setattr(sys.modules["fsspec.registry"], "registry", {})
-    with pytest.raises(DatasetError, match=r"s3://b/d: .*pip install blankstream\[s3\]"):
+    with pytest.raises(DatasetError, match=r's3://b/d: .*; run `pip install "\.\[s3\]"` in a'):
         open_store("s3://b/d")

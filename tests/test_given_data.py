@@ -1,3 +1,6 @@
+import errno
+import os
+
 import numpy as np
 import pytest
 
@@ -53,6 +56,34 @@ def test_data_sets_whose_rows_differ_are_refused_together(shared, tmp_path, chan
 def test_the_same_data_set_twice_is_refused(shared, tmp_path):
     with pytest.raises(DatasetError, match="the same data set twice"):
         open_mixture({shared: 1, f"{shared}/.": 1}, TRAIN)
+
+
+@pytest.mark.parametrize("place", ["a\0b", "half \ud800 of a character", 7, b"bytes", None])
+def test_what_is_no_place_is_refused(place):
+    with pytest.raises(UserError, match=r"data sets .* expected \{folder or URL: weight\}"):
+        open_mixture(place, TRAIN)
+
+
+@pytest.mark.parametrize("place", ["file:///a%00b", "http://[::1"])
+def test_a_url_that_names_nothing_is_refused(place):
+    with pytest.raises(DatasetError, match=r"a.x00b|no URL \(Invalid IPv6 URL\)"):
+        open_mixture(place, TRAIN)
+
+
+def test_a_name_that_is_too_long_is_of_no_folder():
+    with pytest.raises(DatasetError, match="nnn: no such folder; expected a data set"):
+        open_mixture("n" * 300, TRAIN)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(
+        DatasetError, match=r"manifest.json: cannot be read \(Perm.*; ask its owner"
+    ):
+        open_mixture(path, TRAIN)
 
 
 def test_a_data_set_without_rows_in_the_split_is_refused(path):

@@ -74,6 +74,43 @@ def test_a_file_that_is_no_tokenizer_is_refused(
         load_tokenizer(tmp_path)
 
 
+@pytest.mark.parametrize("error", [KeyError("x"), RuntimeError("x")], ids=repr)
+@pytest.mark.parametrize(
+    ("writer", "name", "kind"),
+    [
+        ("words", "tokenizer.json", "tokenizer.json"),
+        ("wordpiece", "vocab.txt", "WordPiece vocabulary"),
+        ("bpe", "vocab.json", "byte-level BPE vocabulary"),
+        ("bpe", "merges.txt", "byte-level BPE vocabulary"),
+    ],
+)
+def test_a_file_that_fails_is_called_what_it_is_taken_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    writer: str,
+    name: str,
+    kind: str,
+    error: Exception,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    WRITERS[writer](tmp_path)
+    monkeypatch.setattr("pipeline.tokens.HuggingFaceTokenizer", fail)
+    with pytest.raises(InputError, match=rf"/{name}: (malformed|not a) {kind} \("):
+        load_tokenizer(tmp_path / name)
+
+
+def test_a_model_that_fails_is_no_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("x")
+
+    (tmp_path / "a.model").write_bytes(b"")
+    monkeypatch.setattr("pipeline.tokens.SentencePieceTokenizer", fail)
+    with pytest.raises(InputError, match=r"a\.model: malformed SentencePiece model \(KeyError"):
+        load_tokenizer(tmp_path)
+
+
 def test_merges_and_texts_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     (tmp_path / "vocab.json").write_text('{"a": 0}')
     (tmp_path / "merges.txt").write_text("a b c\n")

@@ -48,6 +48,35 @@ def test_a_weight_of_zero_is_never_chosen(weights):
     assert {weights[choice] for choice in schedule(weights).tolist()}.isdisjoint({0})
 
 
+def earliest_deadlines(weights, first=None):
+    """The schedule as it is defined: of the occurrences that may stand at a step, the one that is
+    due first, step by step, in fractions."""
+    counts = period_counts(weights)
+    period, chosen = sum(counts), [index for index, count in enumerate(counts) if count]
+    slack = Fraction(0) if first is not None else Fraction(1, 2 * max(len(chosen), 2) - 2)
+    used, order = dict.fromkeys(chosen, 0), []
+    for step in range(1, period + 1):
+        spans = {
+            i: [Fraction(period, counts[i]) * (used[i] + part) for part in (slack, 1 - slack)]
+            for i in chosen
+            if used[i] < counts[i]
+        }
+        may = [i for i, (begin, _) in spans.items() if step > begin or (slack and step == begin)]
+        best = min(may, key=lambda i: (spans[i][1], i))
+        if step == 1 and first is not None:
+            best = first
+        order.append(best)
+        used[best] += 1
+    return order
+
+
+@given(WEIGHTS)
+def test_a_schedule_is_that_of_the_earliest_deadlines(weights):
+    assert schedule(weights).tolist() == earliest_deadlines(weights)
+    first = next(index for index, weight in enumerate(weights) if weight)
+    assert schedule_from(weights, first).tolist() == earliest_deadlines(weights, first)
+
+
 @pytest.mark.parametrize(
     ("weights", "counts"),
     [

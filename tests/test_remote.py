@@ -234,7 +234,11 @@ def test_a_disk_that_a_whole_file_fills_is_named(
 
 @pytest.mark.parametrize(
     ("scheme", "remedy"),
-    [("s3", r"pip install blankstream\[s3\]"), ("gs", "pip install gcsfs"), ("odd", "odd")],
+    [
+        ("s3", r'run `pip install "\.\[s3\]"` in a checkout of blankstream$'),
+        ("gs", "pip install gcsfs"),
+        ("odd", "odd"),
+    ],
 )
 def test_a_missing_package_is_named(
     monkeypatch: pytest.MonkeyPatch, scheme: str, remedy: str

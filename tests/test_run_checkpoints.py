@@ -95,16 +95,31 @@ def test_a_failed_write_leaves_the_earlier_checkpoint_and_nothing_else(
 @pytest.mark.fault
 @pytest.mark.parametrize("name", [MODEL_NAME, OPTIMIZER_NAME])
 def test_a_flipped_bit_is_found(tmp_path: Path, name: str) -> None:
-    write(tmp_path, 1)
+    write(tmp_path, 1, 2)
     path = last_checkpoint(tmp_path).path / name
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    expected = rf"{name}: damaged: expected xxh3 .* delete the folder .*step-0000001 to use"
+    expected = (
+        rf"{name}: damaged: expected xxh3 .* delete the folder .*step-0000002 to use the chec"
+    )
     with pytest.raises(CorruptDataError, match=expected):
         load(tmp_path, name)
     path.unlink()
     with pytest.raises(CorruptDataError, match="found no file; delete the folder"):
+        load(tmp_path, name)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("name", [MODEL_NAME, OPTIMIZER_NAME, STATE_NAME])
+def test_the_only_checkpoint_has_none_before_it(tmp_path: Path, name: str) -> None:
+    write(tmp_path, 1)
+    (last_checkpoint(tmp_path).path / name).write_bytes(b"{")
+    expected = (
+        rf"{name}: damaged.* restore the folder .*step-0000001 from a copy: it is the only "
+        "checkpoint of the run, which without it begins anew at step 0"
+    )
+    with pytest.raises(CorruptDataError, match=expected):
         load(tmp_path, name)
 
 

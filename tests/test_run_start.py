@@ -91,6 +91,32 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path: Path, built: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("inside", ["", "run"])
+def test_a_data_set_is_no_place_for_a_run(tmp_path: Path, built: Path, inside: str) -> None:
+    dataset = shutil.copytree(built, tmp_path / "data")
+    before = sorted(dataset.rglob("*"))
+    with pytest.raises(
+        RunError, match=rf"is in the data set {dataset}, .* another folder as --out"
+    ):
+        prepare(dataset / inside, built)
+    assert sorted(dataset.rglob("*")) == before
+
+
+def test_a_configuration_alone_makes_no_run(tmp_path: Path, built: Path) -> None:
+    for name in ("config.toml", "thesis.tex"):
+        (tmp_path / name).write_text("mine")
+    with pytest.raises(RunError, match=r"holds no run but other files \(thesis.tex, ...\); give"):
+        prepare(tmp_path, built)
+    assert (tmp_path / "config.toml").read_text() == "mine"
+
+
+def test_a_data_set_whose_name_cannot_be_written_is_refused(tmp_path: Path, built: Path) -> None:
+    dataset = shutil.copytree(built, tmp_path / "na\udcffme")
+    with pytest.raises(DatasetError, match=r"na.udcffme': the name is not UTF-8, .* give the data"):
+        prepare(tmp_path / "run", dataset)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_data_set_without_tokenizer_is_refused_before_anything_is_written(
     tmp_path: Path,
 ) -> None:

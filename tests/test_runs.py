@@ -62,6 +62,11 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
         open_run(tmp_path)
 
 
+def test_a_data_set_is_no_run(built: Path) -> None:
+    with pytest.raises(RunError, match="is a data set; expected a run made by"):
+        open_run(built)
+
+
 @pytest.mark.fault
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"datasets": []}'])
 def test_damaged_data_of_a_run_are_named(tmp_path: Path, built: Path, content: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jobs.sample_losses import FILE_STEPS, LossLog, SampleLosses, cut_losses, recorded_losses
+from jobs.losses_file import FILE_STEPS, SampleLosses
+from jobs.sample_losses import LossLog, cut_losses, recorded_losses
 from schemas.errors import CorruptDataError
 from tests.datasets import flip
 

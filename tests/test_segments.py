@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +46,17 @@ def test_a_segment_without_an_order_is_global():
     }
     assert read_state(state) == (7, (FIRST,))
     assert list(read_state(state)[1][0].datasets) == ["a", "b"]
+
+
+def test_a_number_that_python_does_not_write_is_refused():
+    with pytest.raises(DatasetError, match="a dict with a number that is too long to be shown"):
+        read_state({"consumed_rows": 10**5000, "segments": []})
+
+
+def test_numbers_of_numpy_become_plain():
+    weights = {"a": np.int64(2), "b": np.float32(1)}
+    consumed, segments = read_state(with_segment(datasets=weights))
+    assert read_state(json.loads(json.dumps(write_state(consumed, segments)))) == (1, (FIRST,))
 
 
 @pytest.mark.parametrize(

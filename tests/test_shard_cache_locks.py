@@ -27,13 +27,19 @@ def hold(path: Path, begun: Event) -> None:
 
 
 def test_a_lock_keeps_others_out_and_ends_with_its_block(tmp_path: Path) -> None:
-    path = tmp_path / "ab" / "x"
+    path = tmp_path / "x"
     with locked_file(path, briefly) as first, locked_file(path, None) as second:
         assert (first, second, is_held(path)) == (True, False, True)
     with locked_file(path, None) as third:
         assert third
     assert not is_held(path)
     assert not is_held(tmp_path / "absent")
+
+
+def test_no_folder_is_made_for_a_lock(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), locked_file(tmp_path / "ab" / "x", briefly):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_ends_when_its_process_is_killed(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from jobs.progress.status import DatasetStatus, read_status, render_status
 from jobs.progress.status_file import BuildStatus, StatusWriter
 from pipeline.stores.local import LocalStore
 from schemas.errors import DatasetError, StorageError
-from schemas.names import MANIFEST_NAME, PLAN_NAME, SPLITTER_NAME, STATUS_NAME
+from schemas.names import MANIFEST_NAME, PLAN_NAME, SPLITTER_NAME, STATUS_NAME, TOKENIZER_FOLDER
 from schemas.sealed import seal
 from tests.build_states import state_of
 
@@ -43,6 +43,10 @@ def begin(store: LocalStore) -> str:
 def finish(store: LocalStore, plan_digest: str) -> None:
     content = {"content_digest": "c0ffee", "plan_digest": plan_digest, "version": 2, "rows": ROWS}
     store.replace(MANIFEST_NAME, seal(content).encode())
+
+
+def digest_of(store: LocalStore) -> str:
+    return hashlib.sha256(store.read(MANIFEST_NAME)).hexdigest()
 
 
 def status_of(store: LocalStore, done: int = 10, total: int = 100) -> DatasetStatus:
@@ -226,8 +230,11 @@ def test_a_finished_data_set_has_rows_and_digest(store: LocalStore) -> None:
     assert render_status(found) == (
         f"{store.place}: finished\n"
         "  items: 100 of 100 built (100%), 2 generations\n"
-        "  rows: 1,234 train, 5 heldout; version 2; digest c0ffee"
+        "  rows: 1,234 train, 5 heldout; version 2\n"
+        f"  digest: {digest_of(store)}; of the rows: c0ffee"
     )
+    told = json.loads(found.to_json())["finished"]
+    assert (told["digest"], told["content_digest"]) == (digest_of(store), "c0ffee")
 
 
 def test_a_data_set_whose_growth_stopped_is_not_finished(store: LocalStore) -> None:
@@ -269,6 +276,17 @@ def test_what_is_no_data_set_is_refused(store: LocalStore) -> None:
     file = LocalStore(store.folder / "photo.jpg")
     with pytest.raises(DatasetError, match="holds no data set"):
         status_of(file)
+
+
+@pytest.mark.parametrize("name", ["data.json", "config.toml"])
+def test_a_training_run_is_no_data_set(store: LocalStore, name: str) -> None:
+    store.replace(f"{TOKENIZER_FOLDER}/tokenizer.model", b"x")
+    assert status_of(store).state == "stopped"
+    store.replace(name, b"x")
+    with pytest.raises(
+        DatasetError, match=r": is a training run, not a data set; metrics\.jsonl in"
+    ):
+        status_of(store)
 
 
 @pytest.mark.parametrize("name", [PLAN_NAME, MANIFEST_NAME])

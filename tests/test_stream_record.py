@@ -20,7 +20,7 @@ from schemas.sealed import seal
 from tests.datasets import flip, write_dataset
 
 SEGMENT = {"first_row": 0, "datasets": {"a": 1.0}, "seed": 1, "order": "global"}
-FIRST = Stretch(0, 0, 8, [SEGMENT], {"a": "/data/a"}, world_size=1)
+FIRST = Stretch(0, 0, 8, (SEGMENT,), {"a": "/data/a"}, world_size=1)
 
 
 def test_steps_take_the_rows_behind_each_other(tmp_path: Path) -> None:
@@ -55,9 +55,9 @@ def changed(times: int) -> list[Stretch]:
     for step in range(times):
         weights = {f"{digest:064}": 1.0 + step for digest in range(10)}
         segment = {**SEGMENT, "first_row": 8 * step, "datasets": weights}
-        before = found[-1].segments if found else []
+        before = found[-1].segments if found else ()
         places = dict.fromkeys(weights, "/data/a")
-        found.append(Stretch(step, 8 * step, 8, [*before, segment], places, 1))
+        found.append(Stretch(step, 8 * step, 8, (*before, segment), places, 1))
     return found
 
 
@@ -86,7 +86,7 @@ def test_a_record_with_all_segments_in_each_stretch_is_read(tmp_path: Path) -> N
 
 def test_segments_that_do_not_follow_each_other_are_kept(tmp_path: Path) -> None:
     first, second, third = changed(3)
-    other = replace(third, segments=[first.segments[0], {**SEGMENT, "first_row": 9}])
+    other = replace(third, segments=(first.segments[0], {**SEGMENT, "first_row": 9}))
     short = replace(third, step=3, segments=first.segments)
     size_of(tmp_path / "run", [first, second, other, short])
 
@@ -157,3 +157,24 @@ def test_a_damaged_record_is_never_believed(tmp_path: Path) -> None:
         assert not isinstance(caught.value, UserError)
     record_stretch(tmp_path, FIRST)
     assert read_stretches(tmp_path) == [FIRST]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"step": -1},
+        {"first_row": 1.5},
+        {"batch_rows": 0},
+        {"world_size": 0},
+        {"world_size": None},
+        {"places": ["/data/a"]},
+        {"places": {"a": 7}},
+        {"segments": "none"},
+        {"segments": [SEGMENT | {"seed": "x"}]},
+        {"segments": []},
+    ],
+)
+def test_what_is_sealed_but_no_record_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    (tmp_path / STREAM_NAME).write_text(seal({"stretches": [asdict(FIRST) | change]}))
+    with pytest.raises(CorruptDataError, match=r"stream\.json: damaged, or not written by this"):
+        read_stretches(tmp_path)

@@ -158,10 +158,10 @@ def test_an_order_left_open_is_that_of_the_state(paths):
         assert [one["order"] for one in stream.state()["segments"]] == ["windowed/2", "global"]
 
 
-def test_a_state_is_plain_whatever_integers_were_given(paths):
+def test_a_state_is_plain_whatever_integers_were_given(paths, tmp_path):
     whole = dict.fromkeys(("batch_rows", "seed", "world_size", "window_shards"), np.int64(3))
     whole |= {"rank": np.int32(1), "consumed_rows": np.uint64(6), "epochs": np.int64(9)}
-    whole |= {"cache_bytes": np.int64(10**9)}
+    whole |= {"cache": tmp_path / "cache", "cache_bytes": np.int64(10**9)}
     with RowStream({paths[0]: np.float32(2)}, **whole) as stream:
         next(stream)
         state = stream.state()

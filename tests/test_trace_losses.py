@@ -3,11 +3,16 @@
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import copytree
 
+import numpy as np
 import pytest
 
+from jobs.losses_file import FILE_STEPS, SampleLosses
+from jobs.sample_losses import LossLog
+from jobs.traced_losses import losses_of
 from schemas.build_config import ObjectiveConfig, TokenizerConfig
-from schemas.errors import RunError
+from schemas.errors import CorruptDataError, RunError
 from tests.corpus import small_config
 from tests.traced_runs import STEPS, Stopped, build_documents, stop_at, traced
 from tests.trained import logged, run_training
@@ -42,8 +47,97 @@ def test_losses_that_were_not_recorded_are_asked_for(tmp_path: Path, built: Path
     with pytest.raises(Stopped):
         run_training(run, built, watcher=stop_at(4))
     run_training(run, built, resume=True, record_losses=True)
-    with pytest.raises(RunError, match=r"no losses of step 2 .* train\.record_losses=true"):
+    asked = r"no losses of step 2 .*holds the steps 4\.\.6\); .*train\.record_losses=true"
+    with pytest.raises(RunError, match=asked):
         traced(run, 2, with_losses=True)
+
+
+def test_a_run_that_never_recorded_has_no_damage(tmp_path: Path, built: Path) -> None:
+    run_training(tmp_path / "run", built, max_steps=1)
+    with pytest.raises(RunError, match=r"no losses of step 1 .*there is no such file"):
+        traced(tmp_path / "run", 1, with_losses=True)
+
+
+@pytest.fixture
+def copied(straight: Path, tmp_path: Path) -> Path:
+    """The file of losses of a copy of `straight`, in `tmp_path / "run"`."""
+    (found,) = copytree(straight, tmp_path / "run").rglob("*.losses")
+    return found
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        (100, "it holds no step and 100 bytes"),
+        (-1, r"it holds the steps 1\.\.5 and \d+ bytes"),
+    ],
+)
+def test_losses_that_were_cut_short_are_damage_that_names_the_file(
+    copied: Path, kept: int, told: str
+) -> None:
+    copied.write_bytes(copied.read_bytes()[:kept])
+    message = (
+        rf"0000001\.losses: cut short: {told} of the next one, though step 6 was taken; restore it"
+    )
+    with pytest.raises(CorruptDataError, match=message):
+        traced(copied.parents[2], 6, with_losses=True)
+
+
+def file_of(copied: Path, steps: int) -> bytes:
+    """The bytes of the first steps of a file whose steps are read one by one."""
+    whole = copied.read_bytes()
+    return b"BSLOSS01".join(whole.split(b"BSLOSS01")[: steps + 1])
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [(None, "there is no such file"), (0, "it holds no step"), (4, r"it holds the steps 1\.\.4")],
+)
+def test_losses_that_are_gone_are_told_with_both_possibilities(
+    copied: Path, steps: int | None, told: str
+) -> None:
+    if steps is None:
+        copied.unlink()
+    else:
+        copied.write_bytes(file_of(copied, steps))
+    message = (
+        rf"0000001\.losses: {told}, not step 5, .* cut short or deleted, and is to be restored "
+        r"from a copy, or the step was taken while train\.record_losses was false"
+    )
+    with pytest.raises(CorruptDataError, match=message):
+        traced(copied.parents[2], 5, with_losses=True)
+
+
+def record(run: Path, rank: int, *steps: int) -> None:
+    """Losses of one row with one sample in each step: row 10 times the step, and the rank."""
+    one = np.ones(1)
+    with LossLog(run, rank) as log:
+        for step in steps:
+            log.append(SampleLosses(step, 10 * step + rank, one, one, one))
+
+
+@pytest.mark.fault
+def test_the_file_of_the_rank_that_misses_its_losses_is_named(tmp_path: Path) -> None:
+    record(tmp_path, 0, 1, 2)
+    record(tmp_path, 1, 1)
+    parts = {rank: range(20 + rank, 21 + rank) for rank in (0, 1)}
+    with pytest.raises(
+        CorruptDataError, match=r"rank-0001/step-0000001\.losses: .* 1\.\.1, not st"
+    ):
+        losses_of(tmp_path, 2, parts, is_recording=True)
+    assert list(losses_of(tmp_path, 2, {0: range(20, 21)}, is_recording=True)) == [20]
+
+
+def test_recording_that_began_in_a_later_file_is_no_damage(tmp_path: Path) -> None:
+    part = {0: range(20, 21)}
+    record(tmp_path, 0, FILE_STEPS + 2)
+    with pytest.raises(RunError, match=r"no losses of step 2 were recorded for row 20 "):
+        losses_of(tmp_path, 2, part, is_recording=True)
+    record(tmp_path / "whole", 0, FILE_STEPS + 1)
+    with pytest.raises(CorruptDataError, match="there is no such file, not step 2"):
+        losses_of(tmp_path / "whole", 2, part, is_recording=True)
 
 
 @pytest.mark.fault

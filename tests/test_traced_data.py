@@ -88,9 +88,10 @@ def read(run: Path, step: int, *places: Path | tuple[str, str]) -> None:
         place if isinstance(place, tuple) else next(iter(places_of([open_dataset(place)]).items()))
         for place in places
     ]
-    segment = {"first_row": 0, "datasets": {digest: 1.0 for digest, _ in pairs}}
+    weights = {digest: 1.0 for digest, _ in pairs}
+    segment = {"first_row": 0, "datasets": weights, "seed": 1, "order": "global"}
     run.mkdir(exist_ok=True)
-    record_stretch(run, Stretch(step, 8 * step, 8, [segment], dict(pairs), 1))
+    record_stretch(run, Stretch(step, 8 * step, 8, (segment,), dict(pairs), 1))
 
 
 def found(run: Path, step: int, *given: Path) -> list[Path]:

@@ -222,7 +222,7 @@ def test_a_run_that_cannot_go_on_is_left_as_it_was(tmp_path: Path, built: Path) 
         run_training(run, built, watcher=interrupt_at(4))
     (run / "checkpoints" / f"step-0000006{TEMPORARY_MARK}1").mkdir()
     before = file_hashes(run), checkpoint_names(run)
-    with pytest.raises(DatasetError, match="another mixture"):
+    with pytest.raises(DatasetError, match=f"^{run}: the state belongs to another mixture"):
         run_training(run, other, resume=True)
     assert (file_hashes(run), checkpoint_names(run)) == before
     flip(run / "checkpoints" / "step-0000003" / "model.safetensors", 400)

@@ -101,6 +101,20 @@ def test_too_many_open_files_do_not_blame_the_file(written, monkeypatch, call):
         VerifiedFile(*written, REMEDY, may_vanish=True)
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(written, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(
+        DatasetError, match=r"numbers\.bin: cannot be opened .*, which is no damage; ask its owner"
+    ) as caught:
+        VerifiedFile(*written, REMEDY)
+    assert not isinstance(caught.value, CorruptDataError)
+    assert REMEDY not in str(caught.value)
+
+
 def test_recheck_holds_while_nothing_changes(written):
     file = VerifiedFile(*written, REMEDY)
     assert file.recheck()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.config import digest
 from schemas.errors import DamagedError, DatasetError
 from schemas.manifest import TRAIN, Manifest, TableBlock
 from tests.manifests import manifest_of
@@ -45,3 +46,13 @@ def test_the_shards_of_a_split_are_counted_over_its_blocks() -> None:
     manifest = manifest_of(table_blocks=(*blocks, TableBlock("train", 2, 9, 4)))
     assert [block.rows for block in manifest.blocks_of(TRAIN)] == [9, 4]
     assert manifest.num_shards(TRAIN) == 5
+
+
+def test_values_nested_too_deep_to_be_written_again_are_damage() -> None:
+    nested = "[" * 600 + "]" * 600
+    content = json.loads(CONTENT)
+    del content["digest"]
+    text = json.dumps(content | {"statistics": {"a": json.loads(nested)}})
+    sealed = json.loads(text) | {"digest": digest(json.loads(text))}
+    with pytest.raises(DamagedError, match=r"^m\.json: damaged, or not .*run `blankstream repair`"):
+        Manifest.from_bytes(json.dumps(sealed).encode(), "m.json")

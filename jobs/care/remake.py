@@ -7,10 +7,10 @@ where it has the hashes that the plan names.
 import tempfile
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from jobs.recipe import make_recipe
+from jobs.recipe import MadeRecipe, make_recipe
 from pipeline.care.damage import DamageList
 from pipeline.care.mend_item import read_or_none
 from pipeline.care.whole import Whole
@@ -22,9 +22,9 @@ from pipeline.stores.local import LocalStore
 from pipeline.stores.store import Store
 from schemas.build_config import BuildConfig
 from schemas.config import parse_config, to_mapping
-from schemas.errors import BlankstreamError, DatasetError
+from schemas.errors import BlankstreamError, DatasetError, MissingPackageError
 from schemas.names import CONFIG_NAME, SPLITTER_NAME, TOKENIZER_FOLDER
-from schemas.plan import Generation, Plan
+from schemas.plan import Generation, Plan, SourceRange
 
 Files = dict[str, str | Path]
 Contents = dict[str, bytes]
@@ -93,7 +93,8 @@ def _inputs_of(whole: Whole, generation: Generation, files: Files) -> Files:
 def remade_tools(whole: Whole, files: Files) -> Contents:
     """Content by name of tokenizer and splitter, made once more as they were for the first build.
 
-    Raises `DatasetError` where that cannot be done or gives others.
+    Raises `DatasetError` where that cannot be done or gives others, `MissingPackageError` where a
+    package that it takes is not installed.
     """
     store, plan = whole.store, whole.plan
     config = stored_config(store, plan)
@@ -103,8 +104,7 @@ def remade_tools(whole: Whole, files: Files) -> Contents:
         slices = reader.slices(first.first_slice, first.stop_slice)
         ranges = [part for one in slices for part in one.ranges]
         if config and (_is_given(config) or all(part.path in files for part in ranges)):
-            with suppress(BlankstreamError):
-                made = make_recipe(config, Inputs(files, ()), ranges)
+            made = _recipe_again(config, files, ranges)
     if made is None or made.recipe != plan.recipe:
         raise DatasetError(
             f"{store.place}: tokenizer or splitter is damaged, and cannot be made again to the "
@@ -113,6 +113,18 @@ def remade_tools(whole: Whole, files: Files) -> Contents:
             f"set keeps one of {TOKENIZER_FOLDER}/); nothing was changed"
         )
     return made.files
+
+
+def _recipe_again(
+    config: BuildConfig, files: Files, ranges: list[SourceRange]
+) -> MadeRecipe | None:
+    """None where the inputs no longer give one; without a package nothing is known of them."""
+    try:
+        return make_recipe(config, Inputs(files, ()), ranges)
+    except MissingPackageError:
+        raise
+    except BlankstreamError:
+        return None
 
 
 def _is_given(config: BuildConfig) -> bool:

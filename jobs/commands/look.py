@@ -6,7 +6,14 @@ from typing import Any
 import click
 
 from jobs.console import OUT, say
-from jobs.options import cached, data_place, find_preset, local_executor_options, open_cache
+from jobs.options import (
+    LocalPath,
+    cached,
+    data_place,
+    find_preset,
+    local_executor_options,
+    open_cache,
+)
 from schemas.config import load_config
 
 
@@ -14,7 +21,9 @@ from schemas.config import load_config
 @click.argument("dataset")
 @click.option("--row", type=int, default=0, show_default=True, help="Number of the row.")
 @click.option("--split", type=click.Choice(("train", "heldout")), default="train")
-@click.option("--html", type=Path, metavar="FILE", help="Write a page for the browser instead.")
+@click.option(
+    "--html", type=LocalPath(), metavar="FILE", help="Write a page for the browser instead."
+)
 @click.option("--tokens", is_flag=True, help="Shorten nothing: every token of long samples.")
 @cached
 def inspect(dataset: str, row: int, split: str, html: Path | None, **options: Any) -> None:
@@ -29,13 +38,13 @@ def inspect(dataset: str, row: int, split: str, html: Path | None, **options: An
     if html is None:
         OUT.print(render_row(read_row(opened, split, row), options["tokens"]), soft_wrap=False)
         return
-    check_page_place(html, opened)
+    check_page_place(html)
     write_page(html, render_page(read_row(opened, split, row)))
     say(f"{html}: {split} row {row}; open it in a browser")
 
 
 @click.command()
-@click.option("--output", type=Path, default=Path("demo"), show_default=True)
+@click.option("--output", type=LocalPath(), default=Path("demo"), show_default=True)
 @local_executor_options
 def demo(output: Path, executor: str | None, workers: int) -> None:
     """Everything once, on text that Python itself ships: build, train, evaluate, fill."""

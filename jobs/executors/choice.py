@@ -33,7 +33,7 @@ def open_executor(options: ExecutorOptions) -> Iterator[Executor]:
     On this machine only as many workers run as have `memory_bytes` each, and at least one;
     `options.notes` says so where that is fewer. On a Ray cluster, which decides itself how many
     run, it is reserved for each task where nodes declare their memory. `UserError` for an unknown
-    name, and when Ray is missing or a cluster does not answer.
+    name, and when a cluster does not answer; `MissingPackageError` without Ray.
     """
     kinds: dict[str, Callable[[ExecutorOptions], AbstractContextManager[Executor]]] = {
         "serial": _serial,

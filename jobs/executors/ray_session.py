@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from jobs.executors.ray_processes import folder_of_ray, temporary_files_in
 from jobs.signals import handle_again, interruption, is_handling
-from schemas.errors import UserError
+from schemas.errors import MissingPackageError, UserError
+from schemas.packages import missing_package
 
 _REACH_SECONDS = 10.0
 _ANSWER_SECONDS = 20.0
@@ -108,20 +110,24 @@ def _signals_are_ours(ray: Any) -> Iterator[None]:
 
 
 def import_ray(environment: dict[str, str]) -> Any:
-    """The module, with what `environment` says beside the environment there is."""
+    """The module, with what `environment` says beside the environment there is.
+
+    `MissingPackageError` where it is not installed.
+    """
     missing = {k: v for k, v in (_QUIET | environment).items() if k not in os.environ}
     was_imported = "ray" in sys.modules
     os.environ.update(missing)
     try:
         import ray
     except ImportError as error:
-        raise UserError(
-            "executor 'ray' needs Ray, which is not installed; install blankstream[build] or use "
-            "--executor processes"
-        ) from error
+        raise _no_ray(error) from error
     if was_imported and missing and not ray.is_initialized():
         _read_environment_again(ray)
     return ray
+
+
+def _no_ray(error: ImportError) -> MissingPackageError:
+    return missing_package("ray", "executor 'ray'", error, ", or use --executor processes")
 
 
 def _read_environment_again(ray: Any) -> None:
@@ -151,7 +157,12 @@ def _dashboard_note(url: str) -> str:
 
 
 def check_reachable(address: str) -> None:
-    """Raise `UserError` unless the cluster answers; `ray.init` would wait for minutes."""
+    """Raise `UserError` unless the cluster answers; `ray.init` would wait for minutes.
+
+    `MissingPackageError` where there is no Ray to ask with.
+    """
+    if find_spec("ray") is None:
+        raise _no_ray(ModuleNotFoundError("No module named 'ray'", name="ray"))
     if "://" in address:
         raise UserError(
             f"'{address}' is no address of a Ray cluster's own port (host:port, mostly 6379): run "

@@ -29,9 +29,11 @@ class PlanFacts:
 
 @dataclass(frozen=True)
 class FinishedFacts:
-    """What the manifest says; `digest` is that of the rows, `version` counts how it has grown."""
+    """What the manifest says. `digest` is the data set's, the SHA-256 of the manifest itself;
+    `content_digest` is over the rows alone, `version` counts how it has grown."""
 
     digest: str
+    content_digest: str
     plan_digest: str
     version: int
     rows: dict[str, int]
@@ -65,4 +67,4 @@ def _read(store: Store, name: str, parse: Callable[[dict[str, Any], str], T]) ->
 def _finished_facts(content: dict[str, Any], digest: str) -> FinishedFacts:
     rows = {split: int(content["rows"][split]) for split in SPLITS}
     digests = str(content["content_digest"]), str(content["plan_digest"])
-    return FinishedFacts(*digests, int(content["version"]), rows)
+    return FinishedFacts(digest, *digests, int(content["version"]), rows)

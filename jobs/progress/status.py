@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from jobs.metrics import METRICS_NAME
 from jobs.progress.build_lines import duration
 from jobs.progress.dataset_facts import FinishedFacts, read_finished_facts, read_plan_facts
 from jobs.progress.process_mark import is_alive
 from jobs.progress.status_file import BuildStatus
+from jobs.runs import CONFIG_NAME, DATA_NAME
 from pipeline.stores.store import Store
 from schemas.errors import BlankstreamError, DatasetError
 from schemas.names import (
@@ -61,17 +63,14 @@ class DatasetStatus:
 def read_status(store: Store, count_records: Callable[[], tuple[int, int]]) -> DatasetStatus:
     """Status of the data set in `store`; `count_records` gives items built and planned.
 
-    Raises `DatasetError` for a place that holds no data set, nor one that was begun, and for a
-    damaged plan or manifest.
+    Raises `DatasetError` for a place that holds no data set, nor one that was begun, but a run or
+    anything else, and for a damaged plan or manifest.
     """
     plan = read_plan_facts(store)
     finished = read_finished_facts(store)
     driver = _read_driver(store)
-    if plan is None and finished is None and driver is None and not _is_begun(store):
-        raise DatasetError(
-            f"{store.place}: holds no data set ({PLAN_NAME} and {MANIFEST_NAME} are missing); give "
-            "the folder that was the --output of a build"
-        )
+    if plan is None and finished is None and driver is None:
+        _check_begun(store)
     generations, plan_digest = (plan.generations, plan.digest) if plan else (0, "")
     done, total = (0, 0) if plan is None else count_records()
     age = 0.0 if driver is None else max(0.0, time.time() - driver.updated)
@@ -90,8 +89,18 @@ def _read_driver(store: Store) -> BuildStatus | None:
         return None
 
 
-def _is_begun(store: Store) -> bool:
-    return store.size(SPLITTER_NAME) is not None or bool(store.files(TOKENIZER_FOLDER))
+def _check_begun(store: Store) -> None:
+    """Raise `DatasetError` unless a build has begun there that has no plan yet."""
+    if store.size(DATA_NAME) is not None or store.size(CONFIG_NAME) is not None:
+        raise DatasetError(
+            f"{store.place}: is a training run, not a data set; {METRICS_NAME} in it says how far "
+            f"it is, {DATA_NAME} which data sets it reads"
+        )
+    if store.size(SPLITTER_NAME) is None and not store.files(TOKENIZER_FOLDER):
+        raise DatasetError(
+            f"{store.place}: holds no data set ({PLAN_NAME} and {MANIFEST_NAME} are missing); give "
+            "the folder that was the --output of a build"
+        )
 
 
 def _state(driver: BuildStatus | None, age: float) -> State:
@@ -120,7 +129,8 @@ def render_status(status: DatasetStatus) -> str:
     if status.finished is not None:
         facts = status.finished
         rows = ", ".join(f"{count:,} {split}" for split, count in facts.rows.items())
-        lines.append(f"  rows: {rows}; version {facts.version}; digest {facts.digest}")
+        lines.append(f"  rows: {rows}; version {facts.version}")
+        lines.append(f"  digest: {facts.digest}; of the rows: {facts.content_digest}")
     if status.driver is not None:
         lines += _driver_lines(status, status.driver)
     return "\n".join(lines)

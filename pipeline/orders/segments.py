@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+
 from pipeline.given_numbers import MAX_NUMBER
 from pipeline.mixture import period_counts
 from pipeline.orders.order_names import GLOBAL, window_shards_of
@@ -66,16 +68,24 @@ def read_state(state: State) -> tuple[int, tuple[Segment, ...]]:
     try:
         _check_keys(state, _STATE_KEYS, _STATE_KEYS)
         consumed = _number(state["consumed_rows"])
-        segments = tuple(_read_segment(found) for found in state["segments"])
+        segments = tuple(read_segment(found) for found in state["segments"])
         _check_first_rows([segment.first_row for segment in segments])
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise DatasetError(
-            f"not a state of a stream ({error}): {state!r:.500}; give what `state()` returned"
+            f"not a state of a stream ({error}): {_shown(state)}; give what `state()` returned"
         ) from error
     return consumed, segments
 
 
-def _read_segment(found: dict[str, Any]) -> Segment:
+def _shown(state: object) -> str:
+    try:
+        return f"{state!r:.500}"
+    except ValueError:  # Python writes no integer of thousands of digits
+        return f"a {type(state).__name__} with a number that is too long to be shown"
+
+
+def read_segment(found: dict[str, Any]) -> Segment:
+    """A segment of a state; `ValueError`, `KeyError` or `TypeError` for what is none."""
     _check_keys(found, _SEGMENT_KEYS, _NEEDED_KEYS)
     order = found.get("order", GLOBAL)
     window_shards_of(order)
@@ -87,7 +97,7 @@ def _read_segment(found: dict[str, Any]) -> Segment:
 def _read_weights(found: object) -> dict[str, float]:
     if not isinstance(found, dict):
         raise ValueError(f"datasets {found!r:.80}: expected {{digest: weight}}")
-    weights = {_digest(name): found[name] for name in sorted(found)}
+    weights = {_digest(name): _plain(found[name]) for name in sorted(found)}
     for digest, weight in weights.items():
         if not weight:
             raise ValueError(
@@ -95,6 +105,11 @@ def _read_weights(found: object) -> dict[str, float]:
             )
     period_counts(list(weights.values()))  # refuses what are no shares
     return weights
+
+
+def _plain(weight: Any) -> Any:
+    """A number of NumPy as that of Python, which JSON takes."""
+    return weight.item() if isinstance(weight, np.generic) else weight
 
 
 def _read_grown(found: dict[str, Any], weights: dict[str, float]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from pipeline.readers.reads import UnusableInput
 from schemas.errors import ConfigError
+from schemas.packages import missing_package
 
 HEAD_BYTES = 64 * 2**10
 """How much of the beginning of a file decides what it is."""
@@ -99,7 +100,8 @@ def encoding_of(head: bytes, wanted: str) -> Encoding:
 
     `wanted="auto"` takes UTF-8 where the first `HEAD_BYTES` are that, then UTF-16 by its zero
     bytes, then what charset-normalizer finds; deterministic for one version of it. Raises
-    `UnusableInput` where it finds nothing, `ConfigError` for a `wanted` that cannot be used.
+    `UnusableInput` where it finds nothing, `ConfigError` for a `wanted` that cannot be used,
+    `MissingPackageError` where charset-normalizer is needed and not installed.
     """
     for mark, name in _BOMS:
         if head.startswith(mark):
@@ -116,10 +118,9 @@ def _guess(head: bytes) -> str:
         return "utf-8"
     try:
         from charset_normalizer import from_bytes
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "build.encoding=auto needs charset-normalizer; run `pip install blankstream[build]`, "
-            "or name the encoding"
+    except ImportError as error:
+        raise missing_package(
+            "charset_normalizer", "build.encoding=auto", error, ", or name the encoding"
         ) from error
     found = from_bytes(_telling(head), cp_exclusion=_NOT_GUESSED)
     best = found.best()

@@ -6,6 +6,7 @@ counted nor touched.
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 OBJECTS, LOCKS, DRAFTS, QUARANTINE = "objects", "locks", "drafts", "quarantine"
+FOLDERS = (OBJECTS, LOCKS, DRAFTS, QUARANTINE)
 
+_PART = re.compile(r"[0-9a-f]{2}")
 _OBJECT = re.compile(r"[0-9a-f]{64}")
 _DRAFT = re.compile(r"[0-9a-f]{64}\.[0-9a-f]{16}")
 _ASIDE = re.compile(r"[0-9a-f]{64}-[0-9]{1,9}")
@@ -89,6 +92,28 @@ def look(folder: Path) -> Contents:
 def look_at_drafts(folder: Path) -> list[Found]:
     """What is being fetched, or was when its process died."""
     return list(_files(folder / DRAFTS, _DRAFT))
+
+
+def is_bare(path: Path) -> bool:
+    """Whether `path` is a folder of a cache without content: in it are only folders of the cache,
+    and in these empty files with names of its own, as locks are."""
+    return path.name in FOLDERS and _is_folder(path) and all(map(_is_bare_part, path.iterdir()))
+
+
+def _is_bare_part(path: Path) -> bool:
+    is_part = _PART.fullmatch(path.name) and _is_folder(path)
+    return bool(is_part) and all(map(_is_empty_file, path.iterdir()))
+
+
+def _is_folder(path: Path) -> bool:
+    return stat.S_ISDIR(path.lstat().st_mode)
+
+
+def _is_empty_file(path: Path) -> bool:
+    status = path.lstat()
+    return bool(
+        _OBJECT.fullmatch(path.name) and stat.S_ISREG(status.st_mode) and not status.st_size
+    )
 
 
 def _parts(folder: Path) -> Iterator[Path]:

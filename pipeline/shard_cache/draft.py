@@ -11,6 +11,7 @@ from typing import Self
 
 from pipeline.shard_cache.contents import draft_path, object_path
 from pipeline.shard_cache.locks import release
+from pipeline.shard_cache.marker import make_below
 
 
 class Draft:
@@ -21,6 +22,7 @@ class Draft:
     """
 
     def __init__(self, folder: Path, sha256: str, num_bytes: int) -> None:
+        self._folder = folder
         self._path = draft_path(folder, sha256, secrets.token_hex(8))
         self._target = object_path(folder, sha256)
         self._path.parent.mkdir(exist_ok=True)
@@ -51,8 +53,9 @@ class Draft:
             left = left[os.write(self._descriptor, left) :]
 
     def commit(self) -> Path:
-        """Give the finished file its name, over one that is there."""
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+        """Give the finished file its name, over one that is there; `StorageError` where the folder
+        is no cache any more."""
+        make_below(self._folder, self._target.parent)
         self._path.replace(self._target)
         self.release()
         return self._target

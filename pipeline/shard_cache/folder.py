@@ -4,7 +4,6 @@ Stands between the files and what makes room among them (`room.py`). Below the f
 `locks`, `drafts` (being fetched) and `quarantine`; everything else in it is left alone.
 """
 
-import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -22,8 +21,8 @@ from pipeline.shard_cache.contents import (
 )
 from pipeline.shard_cache.eviction import CacheRules
 from pipeline.shard_cache.locks import is_held, locked_file, locked_folder
-from pipeline.shard_cache.marker import check_folder, is_marked
-from pipeline.shard_cache.uses import Uses
+from pipeline.shard_cache.marker import check_folder, check_marked, make_below
+from pipeline.shard_cache.uses import uses_of
 from pipeline.shard_cache.waiting import LockWait
 from pipeline.stores.stopping import NEVER, Stop
 from schemas.errors import StorageError, UserError
@@ -43,7 +42,7 @@ class CacheFolder:
     def __init__(self, folder: Path, limit_bytes: int, rules: CacheRules | None = None) -> None:
         self.folder, self.limit_bytes = folder.absolute(), limit_bytes
         self.rules = rules or CacheRules()
-        self.uses = Uses(self.folder, self.rules.spared_seconds)
+        self.uses = uses_of(self.folder, self.rules.spared_seconds)
         if limit_bytes <= 0:
             raise UserError(f"{folder}: a cache limit of {limit_bytes} bytes, expected more than 0")
         check_folder(self.folder, self._wait(self.folder, NEVER))
@@ -64,9 +63,10 @@ class CacheFolder:
         """Be the one who fetches, sets aside or evicts a file; False where another one is.
 
         With `wait` that one is waited for, however long its download goes on; errors as of
-        `LockWait` with the rules of the cache.
+        `LockWait` with the rules of the cache, `StorageError` where the folder is none any more.
         """
         path = lock_path(self.folder, sha256)
+        make_below(self.folder, path.parent)
         signs = partial(self._drafts_of, sha256)
         return locked_file(path, self._wait(path, stop, signs) if wait else None)
 
@@ -75,23 +75,37 @@ class CacheFolder:
         """What the cache holds, while nobody else makes or takes room in it.
 
         What dead processes were fetching is deleted. Taken after the lock on a file, never before
-        waiting for one. `StorageError` when the folder is no cache any more, or a paused process
-        keeps the lock (`LockWait`).
+        waiting for one. `StorageError` as of `disk_errors`, and when a paused process keeps it
+        locked (`LockWait`).
         """
         with ExitStack() as stack:
-            try:
+            with self.disk_errors():
                 stack.enter_context(locked_folder(self.folder, self._wait(self.folder, stop)))
-            except (FileNotFoundError, NotADirectoryError) as error:
-                raise self._gone(error.strerror) from error
-            if not is_marked(self.folder):
-                raise self._gone("its marker is missing")
-            for draft in look_at_drafts(self.folder):
-                _remove_if_dead(draft)
-            yield look(self.folder)
+                check_marked(self.folder)
+                for draft in look_at_drafts(self.folder):
+                    _remove_if_dead(draft)
+                contents = look(self.folder)
+            yield contents
+
+    @contextmanager
+    def disk_errors(self) -> Iterator[None]:
+        """`OSError` becomes the `StorageError` that says which file of the cache cannot be used, or
+        that the folder is no cache any more."""
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, FileNotFoundError | NotADirectoryError):
+                check_marked(self.folder)
+            place = error.filename if isinstance(error.filename, str) else self.folder
+            raise StorageError(
+                f"{place}: the cache cannot be used ({error.strerror or error}); see to it and to "
+                "its disk, and run the same command again"
+            ) from error
 
     def disk_free(self) -> int:
         """Bytes that this user may still write to the disk."""
-        status = os.statvfs(self.folder)
+        with self.disk_errors():
+            status = os.statvfs(self.folder)
         return status.f_bavail * status.f_frsize
 
     def evicted(self, one: Found) -> bool:
@@ -111,12 +125,6 @@ class CacheFolder:
 
     def _wait(self, path: Path, stop: Stop, signs: Callable[[], object] = lambda: None) -> LockWait:
         return LockWait(path, self.rules.longest_seconds, stop, signs)
-
-    def _gone(self, why: str | None) -> StorageError:
-        return StorageError(
-            f"{self.folder}: is no cache any more ({why or os.strerror(errno.ENOENT)}); leave the "
-            "folder alone while it is in use, and run the same command again"
-        )
 
 
 def _remove_if_dead(draft: Found) -> None:

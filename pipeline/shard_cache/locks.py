@@ -48,7 +48,8 @@ def locked_folder(folder: Path, pause: Pause) -> Iterator[None]:
 
 @contextmanager
 def locked_file(path: Path, pause: Pause | None) -> Iterator[bool]:
-    """Hold the lock on the file `path`, which is made for it; False where others hold it.
+    """Hold the lock on the file `path`, which is made for it in its folder; False where others hold
+    it.
 
     With `pause` they are waited for. Whoever holds the lock may delete the file: those who wait
     then lock the next one of its name.
@@ -89,12 +90,7 @@ def _try(descriptor: int) -> bool:
 
 
 def _opened(path: Path) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        return os.open(path, flags, 0o666)
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, flags, 0o666)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
 
 
 def _is_same(descriptor: int, path: Path) -> bool:

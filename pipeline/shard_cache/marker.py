@@ -3,12 +3,14 @@
 Stands below `folder.py`.
 """
 
+import errno
 import json
+import os
 from pathlib import Path
 
-from pipeline.shard_cache.contents import DRAFTS, LOCKS, OBJECTS, QUARANTINE
+from pipeline.shard_cache.contents import FOLDERS, is_bare
 from pipeline.shard_cache.locks import Pause, locked_folder
-from schemas.errors import UserError
+from schemas.errors import StorageError, UserError
 from schemas.sealed import read_regular
 from schemas.storage import TEMPORARY_MARK, commit_text
 
@@ -32,7 +34,7 @@ def check_folder(folder: Path, pause: Pause) -> None:
             else:
                 _check_empty(folder)
                 commit_text(folder / MARKER_NAME, json.dumps(_CONTENT) + "\n")
-            for name in (OBJECTS, LOCKS, DRAFTS, QUARANTINE):
+            for name in FOLDERS:
                 _make_folder(folder / name)
     except OSError as error:
         raise UserError(
@@ -46,15 +48,39 @@ def is_marked(folder: Path) -> bool:
     return (folder / MARKER_NAME).is_file()
 
 
+def check_marked(folder: Path) -> None:
+    """Raise `StorageError` where the folder is no cache any more."""
+    if not is_marked(folder):
+        why = "its marker is missing" if folder.is_dir() else os.strerror(errno.ENOENT)
+        raise StorageError(
+            f"{folder}: is no cache any more ({why}); leave the folder alone while it is in use, "
+            "and run the same command again"
+        )
+
+
+def make_below(folder: Path, path: Path) -> None:
+    """Make the folder `path`, which is two levels below the cache `folder`.
+
+    `StorageError` where that is no cache any more: what was removed is not made again, lest it be
+    refused as the folder of something else.
+    """
+    check_marked(folder)
+    for one in (path.parent, path):
+        one.mkdir(exist_ok=True)
+
+
 def _check_empty(folder: Path) -> None:
-    """A marker that was never finished does not count, nor what a file system puts there."""
+    """A marker that was never finished does not count, nor what a file system puts there, nor what
+    is left of a cache that was removed while others made locks in it."""
     unfinished = f"{MARKER_NAME}{TEMPORARY_MARK}"
-    found = [one.name for one in folder.iterdir() if not one.name.startswith(unfinished)]
-    foreign = sorted(set(found) - {_OF_DISKS})
+    found = [one for one in folder.iterdir() if not one.name.startswith(unfinished)]
+    foreign = sorted(one.name for one in found if one.name != _OF_DISKS and not is_bare(one))
     if foreign:
+        is_rest = not set(foreign).difference(FOLDERS)
+        rest = "; if this is what is left of a cache that was removed, remove it too" * is_rest
         raise UserError(
             f"{folder}: holds {foreign[0]!r} and is no cache (it has no {MARKER_NAME}); a cache "
-            "needs a folder of its own, which may be missing or empty"
+            f"needs a folder of its own, which may be missing or empty{rest}"
         )
 
 

@@ -6,13 +6,13 @@ Stands between the readers of rows, which verify every byte they use, and the ca
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.shard_cache.ahead import Ahead
 from pipeline.shard_cache.eviction import Urgency
 from pipeline.shard_cache.fetch import TRIES, Fetcher
 from pipeline.shard_cache.folder import CacheFolder
+from pipeline.shard_cache.room import RAISE
 from pipeline.shard_cache.uses import Recent
 from pipeline.stores.names import checked_name
 from pipeline.stores.retries import Retries
@@ -57,7 +57,7 @@ class CachedPlace:
         """
         self._checked(stored)
         self._stop.check(self._store.where(stored.path))
-        with self._disk_errors():
+        with self.cache.disk_errors():
             return self._fetcher.cached(stored.hashes) or self._fetched(stored)
 
     def _fetched(self, stored: StoredFile) -> Path:
@@ -101,7 +101,7 @@ class CachedPlace:
         if isinstance(error.__cause__, FileNotFoundError):
             return True
         sha256 = self._checked(stored).hashes.sha256
-        with self._disk_errors():
+        with self.cache.disk_errors():
             if self._fetcher.set_aside(stored, str(error), self._stop):
                 self._damaged[sha256] += 1
         if self._damaged[sha256] >= self._tries:
@@ -159,18 +159,8 @@ class CachedPlace:
             raise StorageError(
                 f"{self.cache.folder}: the copy of {self._store.where(stored.path)} went "
                 f"{losses} times right after it was fetched: the limit of "
-                f"{self.cache.limit_bytes} bytes is too small for what is read at once; raise it"
+                f"{self.cache.limit_bytes} bytes is too small for what is read at once; {RAISE}"
             )
-
-    @contextmanager
-    def _disk_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StorageError(
-                f"{self.cache.folder}: the cache cannot be used ({error.strerror or error}); "
-                "see to its disk, and run the same command again"
-            ) from error
 
 
 def _end(ahead: Ahead, cache: CacheFolder, reader: object) -> None:

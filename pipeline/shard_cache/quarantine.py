@@ -33,7 +33,7 @@ def quarantine(
         target = _free_name(cache.folder, sha256)
         target.parent.mkdir(exist_ok=True)
         cache.path(sha256).replace(target)
-        os.utime(target)
+        os.utime(target, follow_symlinks=False)
         text = json.dumps({**note, "sha256": sha256}, indent=1, sort_keys=True)
         _note_of(target).write_text(text + "\n", encoding="utf-8")
         _thin_out(cache)
@@ -41,7 +41,7 @@ def quarantine(
 
 def _free_name(folder: Path, sha256: str) -> Path:
     number = 0
-    while (path := aside_path(folder, sha256, number)).exists() or _note_of(path).exists():
+    while any(map(os.path.lexists, (path := aside_path(folder, sha256, number), _note_of(path)))):
         number += 1
     return path
 

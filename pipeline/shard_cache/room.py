@@ -15,6 +15,9 @@ from pipeline.stores.stopping import NEVER, Stop
 from schemas.errors import StorageError, UserError
 from schemas.manifest import FileHashes
 
+RAISE = "raise the limit (`cache_bytes`, `--cache-bytes`)"
+"""What to do where a cache is too small, for a message."""
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _ALONE_SECONDS = 1.0
@@ -83,7 +86,7 @@ def _check_hope(
     waited, alone = waits
     if needed > cache.limit_bytes:
         numbers = _numbers(cache, contents, needed)
-        raise UserError(f"{cache.folder}: a file is larger than the cache: {numbers}; raise it")
+        raise UserError(f"{cache.folder}: a file is larger than the cache: {numbers}; {RAISE}")
     # Nobody is about to end a download and leave a file that may go, and every file that is there
     # was tried again and again: what is in the way is not the cache's, or locked by who is stuck.
     is_alone = alone > _ALONE_SECONDS
@@ -94,8 +97,7 @@ def _check_hope(
         fetching = f"; {' and '.join(holders)} still fetching" if holders else ""
         raise StorageError(
             f"{cache.folder}: no room for a file after {waited:.0f} s: "
-            f"{_numbers(cache, contents, needed)}{fetching}; free space on the disk, or raise the "
-            "limit of the cache"
+            f"{_numbers(cache, contents, needed)}{fetching}; free space on the disk, or {RAISE}"
         )
 
 
@@ -120,6 +122,6 @@ def check_room(cache: CacheFolder, needed_bytes: int, what: str, remedy: str = "
         raise UserError(
             f"{cache.folder}: too small for {what}: {needed_bytes} bytes are needed at once, the "
             f"limit of the cache is {cache.limit_bytes}, it holds {taken}, and its disk has {free} "
-            f"more; {remedy}{', ' * bool(remedy)}raise the limit, free space on the disk, or "
-            "choose another folder"
+            f"more; {remedy}{', ' * bool(remedy)}{RAISE}, free space on the disk, or choose "
+            "another folder"
         )

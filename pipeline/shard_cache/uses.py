@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 
 from pipeline.shard_cache.contents import LOCKS, lock_path
 from pipeline.shard_cache.locks import ProcessLock
+from pipeline.shard_cache.marker import make_below
 
 T = TypeVar("T")
 
@@ -58,11 +59,9 @@ class Uses:
         self._lock = ProcessLock()
 
     def touch(self, sha256: str) -> None:
-        """Note that this process uses the file just now."""
-        path = lock_path(self._folder, sha256)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(path, flags, 0o666)
+        """Note that this process uses the file just now; `StorageError` where the folder is no
+        cache any more."""
+        descriptor = self._opened_lock(sha256)
         try:
             now = time.time_ns()
             os.utime(descriptor, ns=(now, now))
@@ -107,6 +106,23 @@ class Uses:
                 found[sha256] = min(position, found.get(sha256, position))
         return found
 
+    def _opened_lock(self, sha256: str) -> int:
+        path, flags = lock_path(self._folder, sha256), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        with suppress(FileNotFoundError):
+            return os.open(path, flags)
+        make_below(self._folder, path.parent)
+        return os.open(path, flags | os.O_CREAT, 0o666)
+
     def _forget_dropped(self) -> None:
         while self._dropped:
             self._next.pop(self._dropped.popleft(), None)
+
+
+_KNOWN: dict[tuple[int, Path, float], Uses] = {}
+"""By process, since the child of a fork is another one."""
+
+
+def uses_of(folder: Path, seconds: float) -> Uses:
+    """The uses of the cache in `folder` that all who open it in this process share, one after the
+    other too: what one of them used is no other process's to the next."""
+    return _KNOWN.setdefault((os.getpid(), folder, seconds), Uses(folder, seconds))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.errors import BlankstreamError
+from schemas.errors import BlankstreamError, DatasetError
 
 _FAILED = ctypes.c_void_p(-1).value
 
@@ -49,8 +49,17 @@ _EXHAUSTED = {
 """Errors of limits that have been reached, and what raises these."""
 
 
-def check_limits(path: Path, error: OSError) -> None:
-    """Raise `BlankstreamError` when `path` could not be opened because of a limit of the system."""
+_REFUSED = (errno.EACCES, errno.EPERM)
+
+
+def check_blame(path: Path, error: OSError) -> None:
+    """Raise where the file is not to blame for the error of opening it: `DatasetError` when this
+    user may not read it, `BlankstreamError` because of a limit of the system."""
+    if error.errno in _REFUSED:
+        raise DatasetError(
+            f"{path}: cannot be opened ({error.strerror}), which is no damage; ask its owner for "
+            "permission, or read as a user who has it"
+        ) from error
     if error.errno in _EXHAUSTED:
         raise BlankstreamError(
             f"{path}: cannot be opened ({error.strerror}); the file is not to blame: "

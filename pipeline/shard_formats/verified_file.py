@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import xxhash
 
-from pipeline.shard_formats.mappings import Descriptor, check_limits, map_file
+from pipeline.shard_formats.mappings import Descriptor, check_blame, map_file
 from schemas.errors import BlankstreamError, CorruptDataError, DatasetError
 from schemas.manifest import FileHashes
 
@@ -32,7 +32,7 @@ class VerifiedFile:
     the name away may do so because of damage. It takes a file descriptor while it is mapped.
 
     Raises `CorruptDataError` naming the file, region, byte range, expected and found;
-    `DatasetError` for hashes that are those of no file. Not thread-safe.
+    `DatasetError` for hashes of no file, and for a file that may not be read. Not thread-safe.
     """
 
     HEADER, BATCH, FOOTER = "header", "record batch", "footer"
@@ -85,7 +85,7 @@ class VerifiedFile:
             return self.holds() or self._open()
         except OSError as error:
             self.close()
-            check_limits(self.path, error)
+            check_blame(self.path, error)
             raise self.corrupt(f"cannot be opened ({error.strerror})") from error
 
     def holds(self) -> bool:

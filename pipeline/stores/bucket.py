@@ -123,7 +123,7 @@ class Bucket:
             options = {"skip_instance_cache": True, "use_listings_cache": False}
             try:
                 self._opened[key] = opened_system(self.url, self.read_seconds, **options)
-            except (ImportError, ValueError) as error:
+            except Exception as error:  # whatever the package of the system raises
                 raise refused(self.url, "opened", error) from error
             if for_parts and is_s3(self.url):
                 self._opened[key][0].retries = _PART_TRIES

@@ -23,14 +23,23 @@ def open_store(place: str | Path) -> Store:
     package is not installed.
     """
     if not is_url(place):
-        return LocalStore(Path(place))
+        return _local_store(Path(place))
     url = str(place)
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise DatasetError(f"{url}: is no URL ({error}); see to its host and port") from error
     if parts.scheme.lower() != "file":
         return ObjectStore(url)
     if parts.netloc not in ("", "localhost") or not parts.path:
         raise DatasetError(f"{url}: a local folder is given as file:///folder, or as its path")
-    return LocalStore(Path(unquote(parts.path)))
+    return _local_store(Path(unquote(parts.path)))
+
+
+def _local_store(folder: Path) -> LocalStore:
+    if "\0" in str(folder):
+        raise DatasetError(f"{str(folder)!r}: no name of a file holds the character 0")
+    return LocalStore(folder)
 
 
 @contextmanager

@@ -12,10 +12,9 @@ from typing import Any
 from pipeline.stores.retries import said
 from pipeline.stores.stopping import LOOK_SECONDS, Stop
 from schemas.errors import BlankstreamError, DatasetError, StorageError
+from schemas.packages import how_to_install
 
 _PACKAGES = {
-    "s3": "blankstream[s3]",
-    "s3a": "blankstream[s3]",
     "gs": "gcsfs",
     "gcs": "gcsfs",
     "hf": "huggingface_hub",
@@ -24,7 +23,7 @@ _PACKAGES = {
     "abfs": "adlfs",
     "az": "adlfs",
 }
-"""What to install for a scheme; for others fsspec's own message names it."""
+"""What to install for a scheme other than S3's; for others fsspec's own message names it."""
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
@@ -118,6 +117,8 @@ def answered(system: Any, method: str, stop: Stop, *args: Any, **more: Any) -> A
 
 def install_hint(url: str, error: ImportError) -> str:
     """What to run when the package for a URL is not installed."""
+    if is_s3(url):
+        return how_to_install("s3fs")
     package = _PACKAGES.get(scheme_of(url))
     return f"run `pip install {package}`" if package else str(error)
 

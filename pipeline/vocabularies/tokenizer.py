@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.vocabularies.layouts import PIECES, Vocabulary, lay_out
-from schemas.errors import UserError
+from schemas.packages import missing_package
 
 Tokens = tuple[NDArray[np.int32], NDArray[np.int64]]
 """Ids of many units one after another, and the number of ids of each."""
@@ -128,11 +128,8 @@ def cut_units(text: str, spans: Iterable[tuple[int, int]], opening: str) -> list
 
 
 def require(package: str) -> Any:
-    """The tokenizer library `package`; `UserError` naming the extras that install it."""
+    """The tokenizer library `package`; `MissingPackageError` where it is not installed."""
     try:
         return import_module(package)
     except ImportError as error:
-        raise UserError(
-            f"the tokenizer needs the package '{package}', which is not installed; install "
-            "blankstream[train] or blankstream[build]"
-        ) from error
+        raise missing_package(package, "the tokenizer", error) from error
