@@ -102,7 +102,9 @@ def test_a_run_without_a_step_has_none_to_read(tmp_path: Path) -> None:
         read_metrics(tmp_path, 1)
 
 
-@pytest.mark.parametrize("line", ['{"step": 2, "x": 1}', '{"step": 2, "loss": null}', '{"step": 2,'])
+@pytest.mark.parametrize(
+    "line", ['{"step": 2, "x": 1}', '{"step": 2, "loss": null}', '{"step": 2,']
+)
 def test_a_line_without_a_loss_is_damaged(tmp_path: Path, line: str) -> None:
     (tmp_path / METRICS_NAME).write_text(f"{line}\n")
     with pytest.raises(RunError, match=r"metrics\.jsonl: cannot be read .* whether step 2 was tak"):
