@@ -11,6 +11,7 @@ from pipeline.stores.store import Store
 from pipeline.stores.systems import scheme_of
 from schemas.errors import CorruptDataError, DatasetError
 from schemas.names import MANIFEST_NAME, PLAN_NAME, SPLITTER_NAME, STATUS_NAME, TOKENIZER_FOLDER
+from schemas.sealed import VERSION_KEY
 from schemas.storage import TEMPORARY_MARK
 
 _OURS = {TOKENIZER_FOLDER, SPLITTER_NAME, STATUS_NAME, "plan"}
@@ -83,9 +84,13 @@ def dataset_around(store: Store) -> Store | None:
 
 
 def is_dataset(store: Store) -> bool:
-    """Whether a data set is there, finished or not; False where there is no permission to look."""
-    with suppress(DatasetError, PermissionError):
-        return any(store.size(name) is not None for name in (PLAN_NAME, MANIFEST_NAME))
+    """Whether a data set is there, finished or not; False where there is no permission to look.
+
+    Programs of others have files of the same names, without a version of ours.
+    """
+    with suppress(DatasetError, OSError):
+        names = [name for name in (PLAN_NAME, MANIFEST_NAME) if store.size(name) is not None]
+        return any(VERSION_KEY.encode() in store.read(name) for name in names)
     return False
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs.build_place import check_place
+from jobs.build_place import check_place, is_dataset
 from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore
 from schemas.errors import CorruptDataError, DatasetError
 from schemas.names import MANIFEST_NAME, PLAN_NAME, SPLITTER_NAME
+from schemas.sealed import seal
 from tests.object_server import ObjectServer, object_server
 
 
@@ -52,7 +53,7 @@ def test_other_files_are_no_place_but_empty_folders_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [PLAN_NAME, MANIFEST_NAME])
 @pytest.mark.parametrize("inner", ["sub", "shards/train", "a/b/c"])
 def test_a_folder_inside_a_data_set_is_refused(tmp_path: Path, name: str, inner: str) -> None:
-    LocalStore(tmp_path / "d").replace(name, b"{}")
+    LocalStore(tmp_path / "d").replace(name, seal({}).encode())
     (tmp_path / "link").symlink_to(tmp_path / "d")
     for outer in ("d", "link", "d/../d"):
         with pytest.raises(DatasetError, match=rf"is inside the data set {tmp_path}/d; give"):
@@ -60,13 +61,23 @@ def test_a_folder_inside_a_data_set_is_refused(tmp_path: Path, name: str, inner:
     assert [path.name for path in (tmp_path / "d").iterdir()] == [name]
 
 
+def test_a_file_of_another_program_makes_no_data_set(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST_NAME).write_text('{"name": "an extension", "manifest_version": 3}')
+    check_place(LocalStore(tmp_path / "sub"))
+    assert not is_dataset(LocalStore(tmp_path))
+    (tmp_path / MANIFEST_NAME).write_text(seal({}))
+    assert is_dataset(LocalStore(tmp_path))
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:botocore")
 def test_a_url_inside_a_data_set_is_refused(server: ObjectServer) -> None:
-    open_store("s3://sets/m").replace(MANIFEST_NAME, b"{}")
+    open_store("s3://sets/m").replace(MANIFEST_NAME, seal({}).encode())
+    open_store("s3://sets/o").replace(MANIFEST_NAME, b"{}")
     for inner in ("sub", "a/b/"):
         with pytest.raises(DatasetError, match=r"is inside the data set s3://sets/m; give"):
             check_place(open_store(f"s3://sets/m/{inner}"))
     check_place(open_store("s3://sets/n"))
+    check_place(open_store("s3://sets/o/sub"))
     check_place(open_store("s3://sets/m2/sub"))
 
 
