@@ -11,7 +11,7 @@ from pipeline.stores.store import Store
 from pipeline.stores.systems import scheme_of
 from schemas.errors import CorruptDataError, DatasetError
 from schemas.names import MANIFEST_NAME, PLAN_NAME, SPLITTER_NAME, STATUS_NAME, TOKENIZER_FOLDER
-from schemas.sealed import VERSION_KEY
+from schemas.sealed import is_sealed
 from schemas.storage import TEMPORARY_MARK
 
 _OURS = {TOKENIZER_FOLDER, SPLITTER_NAME, STATUS_NAME, "plan"}
@@ -86,18 +86,22 @@ def dataset_around(store: Store) -> Store | None:
 def is_dataset(store: Store) -> bool:
     """Whether a data set is there, finished or not; False where there is no permission to look.
 
-    Programs of others have files of the same names, without a version of ours.
+    Programs of others have files of the same names.
     """
+    return any(_is_sealed(store, name) for name in (PLAN_NAME, MANIFEST_NAME))
+
+
+def _is_sealed(store: Store, name: str) -> bool:
     with suppress(DatasetError, OSError):
-        names = [name for name in (PLAN_NAME, MANIFEST_NAME) if store.size(name) is not None]
-        return any(VERSION_KEY.encode() in store.read(name) for name in names)
+        return is_sealed(store.read(name))
     return False
 
 
 def _outer(store: Store) -> Iterator[Store]:
     """The folders above, up to the root or the bucket."""
     if isinstance(store, LocalStore):
-        yield from (LocalStore(path) for path in store.folder.resolve().parents)
+        # Not `resolve`, which raises for a link to itself.
+        yield from map(LocalStore, Path(os.path.realpath(store.folder)).parents)
         return
     place = store.place.rpartition("/")[0]
     while not place.endswith("/"):

@@ -15,10 +15,10 @@ from jobs.estimate import Estimate, Growth
 from jobs.estimate import render_estimate as render_estimate
 from jobs.executors.choice import admitted_workers
 from jobs.executors.executor import ExecutorOptions
-from jobs.executors.memory import available_memory
 from jobs.plan_build import PlannedBuild, check_sources, planned_build, read_plan
 from jobs.worker_memory import worker_memory_bytes
 from pipeline.build import BuildContext
+from pipeline.machine_memory import available_memory
 from pipeline.records import unbuilt
 from pipeline.stores.choice import open_store
 from pipeline.stores.local import LocalStore

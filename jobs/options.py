@@ -37,18 +37,13 @@ class Finite(click.FloatRange):
         return number
 
 
-class LocalPath(click.ParamType[Path]):
-    """A path of this machine; a URL, of which `Path` would make a folder named `s3:`, is none."""
+def local_path(text: str) -> Path:
+    """The path; a usage error for a URL, of which `Path` would make a folder named `s3:`."""
+    from pipeline.readers.remote import is_url
 
-    name = "path"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """The path; a usage error for a URL."""
-        from pipeline.readers.remote import is_url
-
-        if is_url(value):
-            self.fail(f"{value} is a URL, expected a local path.", param, ctx)
-        return Path(value)
+    if is_url(text):
+        raise click.BadParameter(f"{text} is a URL, expected a local path.")
+    return Path(text)
 
 
 def find_preset(name: str) -> Path:
@@ -85,7 +80,7 @@ def cached(command: Command) -> Command:
     )(command)
     return click.option(
         "--cache",
-        type=LocalPath(),
+        type=local_path,
         help="Folder for shards of data sets behind URLs; processes may share it.",
     )(command)
 

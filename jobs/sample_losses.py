@@ -5,6 +5,7 @@ Written by `train.py` where `train.record_losses` asks for it, read by `trace.py
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -21,6 +22,7 @@ from jobs.losses_file import (
     folder_of,
     loss_files,
 )
+from schemas.errors import CorruptDataError
 from schemas.storage import flush
 
 
@@ -110,7 +112,7 @@ def recorded_losses(run: Path, step: int) -> list[SampleLosses]:
 
 
 def held_steps(run: Path, rank: int, step: int) -> HeldSteps:
-    """What the file holds in which `step` of `rank` belongs; `CorruptDataError` for damage."""
+    """What the file holds, up to damage, in which `step` of `rank` belongs."""
     return _held(folder_of(run, rank) / file_name(step), first_of_file(step))
 
 
@@ -126,8 +128,10 @@ def recorded_behind(run: Path, rank: int, step: int) -> HeldSteps | None:
 def _held(path: Path, begins: int) -> HeldSteps:
     if not path.is_file():
         return HeldSteps(path, begins)
-    steps = [(losses.step, stop) for losses, stop in blocks(path)] or [(0, 0)]
-    (first, _), (last, stop) = steps[0], steps[-1]
+    first = last = stop = 0
+    with suppress(CorruptDataError):
+        for losses, end in blocks(path):
+            first, last, stop = first or losses.step, losses.step, end
     return HeldSteps(path, begins, True, first, last, path.stat().st_size - stop)
 
 

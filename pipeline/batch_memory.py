@@ -4,28 +4,23 @@ Stands between `RowStream` and its batches, which are made whole. The memory for
 which they are copied, is another one (`decoded_memory.py`).
 """
 
-import os
-from contextlib import suppress
-from pathlib import Path
-
+from pipeline.machine_memory import available_memory
 from schemas.errors import UserError
 
 _INDEX_BYTES = 64
 """Of a row of a batch that is made, beside the row: index, data set, row number, address, and what
 leads from one to the other."""
 
-_CGROUP_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")
-
 
 def check_batch_memory(batch_rows: int, share_rows: int, row_bytes: int, num_batches: int) -> None:
     """Raise `UserError` with all numbers where `num_batches` at a time, of each one rank's
     `share_rows` rows, need more memory than this machine, or the container around this process, has
-    in all."""
-    room, needed = _memory_bytes(), num_batches * share_rows * (row_bytes + _INDEX_BYTES)
-    if needed > room:
+    left."""
+    left, needed = available_memory(), num_batches * share_rows * (row_bytes + _INDEX_BYTES)
+    if left is not None and needed > left:
         at_once = f", in {num_batches} batches at a time," if num_batches > 1 else ""
         rows = f"{share_rows} rows of a batch that are read here{at_once}"
-        raise _too_large(batch_rows, rows, needed, f"and there are {room} in all")
+        raise _too_large(batch_rows, rows, needed, f"and {left} are left")
 
 
 def no_memory_for(batch_rows: int, share_rows: int, row_bytes: int) -> UserError:
@@ -40,12 +35,3 @@ def _too_large(batch_rows: int, rows: str, needed: int, why: str) -> UserError:
         f"batch_rows={batch_rows}: the {rows} need {needed} bytes of memory, {why}; give a smaller "
         "batch_rows (`train.batch_rows`)"
     )
-
-
-def _memory_bytes() -> int:
-    """Memory of the machine, or of the container where that has less; no files on a disk."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for name in _CGROUP_LIMITS:
-        with suppress(OSError, ValueError):  # none, or `max`
-            limits.append(int((Path("/sys/fs/cgroup") / name).read_text("ascii")))
-    return min(limits)

@@ -12,6 +12,7 @@ from typing import TypeGuard
 
 from pipeline.dataset import Dataset, open_dataset
 from pipeline.given_numbers import is_real, whole_number
+from pipeline.readers.remote import is_url
 from pipeline.shard_cache.folder import CACHE_BYTES, CacheFolder
 from schemas.config import differing_keys
 from schemas.errors import DatasetError, UserError
@@ -51,6 +52,8 @@ def opened_cache(
     (`CACHE_BYTES`), or a `CacheFolder`; `UserError` for anything else."""
     if cache_bytes is not None:
         cache_bytes = whole_number("cache_bytes", cache_bytes, 1)
+    if isinstance(cache, str) and is_url(cache):
+        raise UserError(f"cache={cache!r:.80}: a URL, expected a local folder")
     if isinstance(cache, Path | str):
         return CacheFolder(Path(cache), cache_bytes or CACHE_BYTES)
     if cache is not None and not isinstance(cache, CacheFolder):

@@ -26,6 +26,10 @@ class DatasetError(UserError):
     """A data set is missing, unfinished, of another recipe, or unfit for what is asked of it."""
 
 
+class UnreadableError(DatasetError):
+    """A file that this user may not read: nothing is known of it, and it is not called damaged."""
+
+
 class RunError(UserError):
     """A training run is missing, unfinished, or was started with another configuration."""
 

@@ -19,7 +19,7 @@ from schemas.samples import SCHEMA_VERSION
 
 T = TypeVar("T")
 
-_DIGEST, VERSION_KEY = "digest", "schema_version"
+_DIGEST, _VERSION = "digest", "schema_version"
 NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV}
 """What opening a file ends with where there is none of its name."""
 _TOO_LARGE = (OverflowError, RecursionError)
@@ -30,7 +30,7 @@ def seal(content: Mapping[str, Any]) -> str:
 
     Dataclasses in it, at any depth, are written as their fields.
     """
-    versioned = plain({**content, VERSION_KEY: SCHEMA_VERSION})
+    versioned = plain({**content, _VERSION: SCHEMA_VERSION})
     return indented(versioned | {_DIGEST: digest(versioned)}) + "\n"
 
 
@@ -43,7 +43,7 @@ def unseal(text: str, place: str, remedy: str, parse: Callable[[dict[str, Any]],
     try:
         content = json.loads(text)
         found = content.pop(_DIGEST, None)
-        version = content.get(VERSION_KEY)
+        version = content.get(_VERSION)
         if version != SCHEMA_VERSION and found == digest(content):
             raise DatasetError(
                 f"{place}: schema version {version!r}, this release reads {SCHEMA_VERSION}; "
@@ -62,6 +62,15 @@ def unseal(text: str, place: str, remedy: str, parse: Callable[[dict[str, Any]],
             f"{place}: damaged, or not written by this project ({type(error).__name__}: {error}); "
             f"{remedy}"
         ) from error
+
+
+def is_sealed(content: bytes) -> bool:
+    """Whether bytes say that they were written by `seal`, in whatever version."""
+    try:
+        found = json.loads(content)
+    except (ValueError, *_TOO_LARGE):
+        return False
+    return isinstance(found, dict) and {_DIGEST, _VERSION} <= found.keys()
 
 
 def read_sealed(path: Path) -> str:

@@ -62,9 +62,16 @@ def test_a_folder_inside_a_data_set_is_refused(tmp_path: Path, name: str, inner:
 
 
 def test_a_file_of_another_program_makes_no_data_set(tmp_path: Path) -> None:
-    (tmp_path / MANIFEST_NAME).write_text('{"name": "an extension", "manifest_version": 3}')
-    check_place(LocalStore(tmp_path / "sub"))
-    assert not is_dataset(LocalStore(tmp_path))
+    for text in (
+        '{"schema_version": 3}',
+        '{"dbt_schema_version": "digest"}',
+        "[]",
+        "{",
+        "[" * 10**5,
+    ):
+        (tmp_path / MANIFEST_NAME).write_text(text)
+        check_place(LocalStore(tmp_path / "sub"))
+        assert not is_dataset(LocalStore(tmp_path))
     (tmp_path / MANIFEST_NAME).write_text(seal({}))
     assert is_dataset(LocalStore(tmp_path))
 

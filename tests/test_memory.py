@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.executors.memory import available_memory
+from pipeline.machine_memory import available_memory
 
 MEGABYTE = 2**20
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jobs.losses_file import FILE_STEPS, SampleLosses
-from jobs.sample_losses import LossLog, cut_losses, recorded_losses
+from jobs.sample_losses import LossLog, cut_losses, held_steps, recorded_losses
 from schemas.errors import CorruptDataError
 from tests.datasets import flip
 
@@ -59,6 +59,17 @@ def test_a_run_that_recorded_nothing_has_none(tmp_path: Path) -> None:
     cut_losses(tmp_path, 3)
     assert recorded_losses(tmp_path, 1) == []
     assert not (tmp_path / "losses").exists()
+
+
+def test_what_a_file_holds_is_told_up_to_damage(tmp_path: Path) -> None:
+    assert not held_steps(tmp_path, 0, 2).exists
+    write(tmp_path, range(4, 7))
+    size = the_file(tmp_path).stat().st_size
+    held = held_steps(tmp_path, 0, 2)
+    assert (held.exists, held.first, held.last, held.torn_bytes) == (True, 4, 6, 0)
+    flip(the_file(tmp_path), size - 1)
+    held = held_steps(tmp_path, 0, 2)
+    assert (held.exists, held.first, held.last, held.torn_bytes) == (True, 4, 5, size // 3)
 
 
 def test_a_step_can_be_read_as_soon_as_it_is_written(tmp_path: Path) -> None:

@@ -53,13 +53,15 @@ def test_what_is_no_truth_value_is_refused(folder: Path, name: str, value: objec
 def test_a_limit_of_no_cache_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^cache_bytes=10 beside cache=None: .* cache=FOLDER"):
         RowStream(folder, cache_bytes=10)
+    with pytest.raises(UserError, match=r"^cache='s3://b/c': a URL, expected a local folder"):
+        RowStream(folder, cache="s3://b/c")
     cache = CacheFolder(tmp_path / "cache", 10**6)
     with pytest.raises(UserError, match=r"^cache_bytes=10 beside a CacheFolder, which has its own"):
         RowStream(folder, cache=cache, cache_bytes=10)
 
 
-def machine_of(num_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_memory, "_memory_bytes", lambda: num_bytes)
+def machine_of(num_bytes: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_memory, "available_memory", lambda: num_bytes)
 
 
 def test_a_batch_larger_than_the_memory_is_refused_with_all_numbers(
@@ -69,7 +71,7 @@ def test_a_batch_larger_than_the_memory_is_refused_with_all_numbers(
     needed = 3 * 2**20 * (ROW_FORMAT.row_bytes + 64)
     message = (
         rf"^batch_rows={2**20}: the {2**20} rows of a batch that are read here, in 3 batches at a "
-        rf"time, need {needed} bytes of memory, and there are 1000000 in all; give a smaller "
+        rf"time, need {needed} bytes of memory, and 1000000 are left; give a smaller "
         r"batch_rows \(`train\.batch_rows`"
     )
     with pytest.raises(UserError, match=message):
@@ -84,8 +86,11 @@ def test_only_what_is_read_here_needs_memory(folder: Path, monkeypatch: pytest.M
         assert len(next(stream)) == ROWS
 
 
-def test_the_memory_of_this_machine_is_known() -> None:
-    assert 2**27 < batch_memory._memory_bytes() < 2**50
+def test_where_memory_is_not_known_nothing_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine_of(None, monkeypatch)
+    RowStream(folder, batch_rows=2**20).close()
 
 
 def test_memory_that_the_system_does_not_give_is_one_message(

@@ -7,11 +7,11 @@ import click
 
 from jobs.console import OUT, say
 from jobs.options import (
-    LocalPath,
     cached,
     data_place,
     find_preset,
     local_executor_options,
+    local_path,
     open_cache,
 )
 from schemas.config import load_config
@@ -22,7 +22,7 @@ from schemas.config import load_config
 @click.option("--row", type=int, default=0, show_default=True, help="Number of the row.")
 @click.option("--split", type=click.Choice(("train", "heldout")), default="train")
 @click.option(
-    "--html", type=LocalPath(), metavar="FILE", help="Write a page for the browser instead."
+    "--html", type=local_path, metavar="FILE", help="Write a page for the browser instead."
 )
 @click.option("--tokens", is_flag=True, help="Shorten nothing: every token of long samples.")
 @cached
@@ -44,7 +44,7 @@ def inspect(dataset: str, row: int, split: str, html: Path | None, **options: An
 
 
 @click.command()
-@click.option("--output", type=LocalPath(), default=Path("demo"), show_default=True)
+@click.option("--output", type=local_path, default=Path("demo"), show_default=True)
 @local_executor_options
 def demo(output: Path, executor: str | None, workers: int) -> None:
     """Everything once, on text that Python itself ships: build, train, evaluate, fill."""

@@ -6,14 +6,14 @@ from typing import Any
 import click
 
 from jobs.console import OUT, say
-from jobs.options import Finite, LocalPath, cached, configured, data_place, open_cache, resolve
+from jobs.options import Finite, cached, configured, data_place, local_path, open_cache, resolve
 from schemas.errors import ConfigError
 
 
 @click.command()
 @configured
 @click.option("--data", multiple=True, metavar="DATASET[=WEIGHT]", help="Data set; repeatable.")
-@click.option("--output", type=LocalPath(), help="Folder of the run.")
+@click.option("--output", type=local_path, help="Folder of the run.")
 @click.option(
     "--resume",
     type=click.Choice(("never", "auto")),
@@ -73,7 +73,7 @@ def parse_weight(text: str) -> tuple[Path | str, float]:
 
 
 @click.command()
-@click.argument("run", type=LocalPath())
+@click.argument("run", type=local_path)
 @click.option("--step", type=click.IntRange(1), required=True, help="Number of the step, from 1.")
 @click.option("--rank", type=int, help="The part of this rank alone.  [default: all of them]")
 @click.option("--world-size", type=int, help="Refuse a step that another number of ranks took.")
@@ -101,7 +101,7 @@ def trace(run: Path, step: int, data: tuple[str, ...], **options: Any) -> None:
 
 
 @click.command()
-@click.argument("run", type=LocalPath())
+@click.argument("run", type=local_path)
 @click.argument("text")
 @click.option(
     "--temperature",

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from jobs.executors.executor import EXECUTORS, Executor, ExecutorOptions
-from jobs.executors.memory import available_memory
 from jobs.executors.processes import ProcessExecutor
 from jobs.executors.ray_session import cluster_ray, own_ray
 from jobs.executors.ray_tasks import RayExecutor, largest_memory
 from jobs.executors.serial import SerialExecutor
+from pipeline.machine_memory import available_memory
 from schemas.errors import UserError
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"

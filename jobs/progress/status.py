@@ -16,7 +16,7 @@ from jobs.progress.build_lines import duration
 from jobs.progress.dataset_facts import FinishedFacts, read_finished_facts, read_plan_facts
 from jobs.progress.process_mark import is_alive
 from jobs.progress.status_file import BuildStatus
-from jobs.runs import CONFIG_NAME, DATA_NAME
+from jobs.runs import DATA_NAME
 from pipeline.stores.store import Store
 from schemas.errors import BlankstreamError, DatasetError
 from schemas.names import (
@@ -91,7 +91,7 @@ def _read_driver(store: Store) -> BuildStatus | None:
 
 def _check_begun(store: Store) -> None:
     """Raise `DatasetError` unless a build has begun there that has no plan yet."""
-    if store.size(DATA_NAME) is not None or store.size(CONFIG_NAME) is not None:
+    if store.size(DATA_NAME) is not None:
         raise DatasetError(
             f"{store.place}: is a training run, not a data set; {METRICS_NAME} in it says how far "
             f"it is, {DATA_NAME} which data sets it reads"

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from pipeline.stores.store import Store
 from pipeline.table import REBUILD_REMEDY
-from schemas.errors import CorruptDataError, DatasetError
+from schemas.errors import CorruptDataError, DatasetError, UnreadableError
 from schemas.manifest import StoredFile
 from schemas.written import S, as_written
 
@@ -42,11 +42,15 @@ class DamageList:
             with self.store.local(name) as path:
                 try:
                     return read(path)
+                except UnreadableError:
+                    raise
                 except (CorruptDataError, DatasetError) as error:
                     told = str(error).removeprefix(f"{path}: ")
                     self.found.append(Damage(name, f"{self.store.where(name)}: {told}"))
         except FileNotFoundError:
             self.add(name, f"missing, expected {stored.hashes.bytes} bytes")
+        except UnreadableError:
+            raise
         except DatasetError as error:  # a name that leads out of the data set
             self.found.append(Damage(name, str(error)))
         return None

@@ -22,7 +22,7 @@ from pipeline.shard_cache.contents import (
 from pipeline.shard_cache.eviction import CacheRules
 from pipeline.shard_cache.locks import is_held, locked_file, locked_folder
 from pipeline.shard_cache.marker import check_folder, check_marked, make_below
-from pipeline.shard_cache.uses import uses_of
+from pipeline.shard_cache.uses import Uses
 from pipeline.shard_cache.waiting import LockWait
 from pipeline.stores.stopping import NEVER, Stop
 from schemas.errors import StorageError, UserError
@@ -42,7 +42,7 @@ class CacheFolder:
     def __init__(self, folder: Path, limit_bytes: int, rules: CacheRules | None = None) -> None:
         self.folder, self.limit_bytes = folder.absolute(), limit_bytes
         self.rules = rules or CacheRules()
-        self.uses = uses_of(self.folder, self.rules.spared_seconds)
+        self.uses = Uses(self.folder, self.rules.spared_seconds)
         if limit_bytes <= 0:
             raise UserError(f"{folder}: a cache limit of {limit_bytes} bytes, expected more than 0")
         check_folder(self.folder, self._wait(self.folder, NEVER))

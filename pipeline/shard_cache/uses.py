@@ -116,13 +116,3 @@ class Uses:
     def _forget_dropped(self) -> None:
         while self._dropped:
             self._next.pop(self._dropped.popleft(), None)
-
-
-_KNOWN: dict[tuple[int, Path, float], Uses] = {}
-"""By process, since the child of a fork is another one."""
-
-
-def uses_of(folder: Path, seconds: float) -> Uses:
-    """The uses of the cache in `folder` that all who open it in this process share, one after the
-    other too: what one of them used is no other process's to the next."""
-    return _KNOWN.setdefault((os.getpid(), folder, seconds), Uses(folder, seconds))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from schemas.errors import BlankstreamError, DatasetError
+from schemas.errors import BlankstreamError, UnreadableError
 
 _FAILED = ctypes.c_void_p(-1).value
 
@@ -53,10 +53,10 @@ _REFUSED = (errno.EACCES, errno.EPERM)
 
 
 def check_blame(path: Path, error: OSError) -> None:
-    """Raise where the file is not to blame for the error of opening it: `DatasetError` when this
+    """Raise where the file is not to blame for the error of opening it: `UnreadableError` when this
     user may not read it, `BlankstreamError` because of a limit of the system."""
     if error.errno in _REFUSED:
-        raise DatasetError(
+        raise UnreadableError(
             f"{path}: cannot be opened ({error.strerror}), which is no damage; ask its owner for "
             "permission, or read as a user who has it"
         ) from error

@@ -1,7 +1,7 @@
 """How much memory this machine, or the container around this process, can still give.
 
-Used by `choice.py` to decide how many tasks may run at once. Linux only: elsewhere nothing is
-known and nothing is limited.
+Used to decide how many tasks of a build may run at once, and whether a batch fits. Linux only:
+elsewhere nothing is known and nothing is limited.
 """
 
 from collections.abc import Iterator
