@@ -114,3 +114,13 @@ def test_a_run_whose_batch_does_not_fit_is_not_begun(
     with pytest.raises(UserError, match=r"`train\.batch_rows`"):
         run_training(tmp_path / "run", built, batch_rows=2**20)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("order", ["global", "windowed"])
+def test_a_process_may_go_elsewhere(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    with RowStream(folder.name, order=order, epochs=1) as stream:
+        monkeypatch.chdir(tmp_path)
+        assert sum(map(len, stream)) == ROWS

@@ -52,12 +52,12 @@ class ShardPlace(Protocol):
 
 
 class LocalPlace:
-    """The data set in `folder`; nothing is fetched or set aside."""
+    """The data set in `folder`, wherever the process goes; nothing is fetched or set aside."""
 
     are_copies = False
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self._inside: set[str] = set()
 
     def path(self, stored: StoredFile) -> Path:
