@@ -90,7 +90,8 @@ def test_where_memory_is_not_known_nothing_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine_of(None, monkeypatch)
-    RowStream(folder, batch_rows=2**20).close()
+    with RowStream(folder, batch_rows=2**20, epochs=1) as stream:
+        assert len(next(stream)) == ROWS
 
 
 def test_memory_that_the_system_does_not_give_is_one_message(
