@@ -15,6 +15,7 @@ from pipeline.batch import Batch
 from pipeline.batch_memory import check_batch_memory
 from pipeline.batches import BatchSource, Cut
 from pipeline.cache_need import check_caches, check_tables
+from pipeline.closing_at_exit import close_at_exit
 from pipeline.decoded_memory import check_memory, divide, memory_of
 from pipeline.given_data import Given, open_mixture, opened_cache
 from pipeline.given_numbers import truth_value, whole_number
@@ -72,7 +73,8 @@ class RowStream:
     of at most `cache_bytes` (`CACHE_BYTES`), which the processes of a machine may share; a
     `CacheFolder` has its own limit.
 
-    Rows are copies, verified as in `RowReader`. Close it, or use it as a context manager. Raises
+    Rows are copies, verified as in `RowReader`. Close it, or use it as a context manager; one that
+    is open when the interpreter ends is closed first. Raises
     `UserError` for arguments, `DatasetError` for data sets that do not fit the arguments, each
     other or the state, and while iterating `CorruptDataError` in place of the first batch that
     needs a damaged shard; after a repair the iteration can go on. Not thread-safe.
@@ -124,6 +126,7 @@ class RowStream:
             self._begin(consumed_rows, (self._data.wanted,))
         else:
             self.load_state_dict(state)
+        close_at_exit(self)
 
     @property
     def total_rows(self) -> int | None:

@@ -238,3 +238,43 @@ def test_batches_already_read_survive_the_stream(paths):
     gc.collect()
     for batch in batches:
         assert np.array_equal(batch.rows, expected[batch.row_numbers])
+
+
+LEFT_OPEN = """
+import itertools, sys
+from pipeline.stream import RowStream
+def batches():
+    with RowStream(sys.argv[1], batch_rows=20_000) as stream:
+        yield from stream
+given = batches()
+taken = list(itertools.islice(given, int(sys.argv[2])))
+print(len(taken))
+"""
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_program_ends_that_leaves_a_generator_around_a_stream(paths, count):
+    """It is finalized when daemon threads are gone, and closes the stream then."""
+    command = [sys.executable, "-c", LEFT_OPEN, str(paths[0]), str(count)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert (run.stdout, run.stderr) == (f"{count}\n", "")
+
+
+LEFT_WAITING = """
+import sys, threading, time
+from pathlib import Path
+from tests.test_stream_threads import waiting_stream
+stream, place, consumer = waiting_stream(Path(sys.argv[1]), batch_rows=10)
+def held():
+    with stream:
+        yield
+given = held()
+next(given)
+"""
+
+
+@pytest.mark.fault
+def test_a_program_ends_whose_stream_waits_for_a_file(path):
+    command = [sys.executable, "-c", LEFT_WAITING, str(path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert run.stderr == ""
