@@ -12,6 +12,8 @@ from typing import Protocol
 
 
 class Closable(Protocol):
+    """What can be closed."""
+
     def close(self) -> None:
         """More than once does no harm."""
 
