@@ -20,9 +20,11 @@ from pipeline.shard_reading.copied_memory import keep_freed_memory
 from pipeline.shard_reading.reader import RowReader, gather_parts
 from schemas.errors import BlankstreamError
 
-GATHER_ROWS, GATHER_BYTES, MAX_GATHER_BATCHES = 4096, 1 << 24, 64
+GATHER_ROWS, GATHER_BYTES, MAX_GATHER_BATCHES = 4096, 12 << 20, 64
 """A gather looks up the rows of many batches at once, of about so many rows or bytes, then copies
-them batch by batch: looking up costs as much for 64 rows as for 1,000."""
+them batch by batch: looking up costs as much for 64 rows as for 1,000. Three gathers at a time are
+in memory, which glibc gives a thread in heaps of 64 MiB; a second heap would be given back when it
+is empty and cleared again, page by page, when it is next used (`copied_memory.py`)."""
 
 AHEAD_WINDOWS = 4
 """Windows whose shards a reader is told of: the one at hand, and those that follow."""

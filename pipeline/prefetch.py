@@ -8,9 +8,8 @@ import os
 import queue
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -37,7 +36,7 @@ class Prefetcher(Generic[T]):
         assert not self.is_stopped
         if self._thread.ident is None:
             self._thread.start()
-        return self._channel.items.get()()
+        return self._channel.get()
 
     @property
     def is_lost(self) -> bool:
@@ -59,7 +58,7 @@ class Prefetcher(Generic[T]):
 
 
 class _Channel(Generic[T]):
-    """What thread and consumer share: a queue of functions that return an item or raise.
+    """What thread and consumer share: a queue of items made, each in a tuple, and of errors.
 
     Simple queues, because a signal can come between any two lines of Python: it leaves a lock
     taken that is written in Python (`threading.Semaphore`), and makes a thread that was being
@@ -67,8 +66,8 @@ class _Channel(Generic[T]):
     """
 
     def __init__(self, depth: int) -> None:
-        self.items: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
         self.is_stopped = False
+        self._made: queue.SimpleQueue[tuple[T] | BaseException] = queue.SimpleQueue()
         self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
         for _ in range(depth):
             self._room.put(None)
@@ -84,17 +83,28 @@ class _Channel(Generic[T]):
         self._has_begun = True  # before it looks whether it was stopped: see `wait`
         try:
             while self._has_room():
-                self.items.put(partial(self._hand_out, next(iterator)))
+                self._made.put((next(iterator),))
         except BaseException as error:
-            self.items.put(partial(self._throw, error))
+            self._made.put(error)
         finally:
+            if self.is_stopped:
+                self._let_go()
             self._has_ended = True
             self._end.put(None)
+
+    def get(self) -> T:
+        made = self._made.get()
+        if isinstance(made, BaseException):
+            self._made.put(made)
+            raise made
+        self._room.put(None)
+        return made[0]
 
     def stop(self) -> None:
         self.is_stopped = True
         if not self.is_lost:
             self._room.put(None)
+            self._let_go()
 
     def wait(self) -> None:
         """Until the thread of a stopped channel has ended; one that begins later does nothing."""
@@ -106,10 +116,14 @@ class _Channel(Generic[T]):
         self._room.get()
         return not self.is_stopped
 
-    def _hand_out(self, item: T) -> T:
-        self._room.put(None)
-        return item
-
-    def _throw(self, error: BaseException) -> T:
-        self.items.put(partial(self._throw, error))
-        raise error
+    def _let_go(self) -> None:
+        """Free what was made and will not be taken now, not when the garbage is collected some day:
+        it is large. Errors stay, for whoever waits in `get`."""
+        errors = []
+        with suppress(queue.Empty):
+            while True:
+                made = self._made.get_nowait()
+                if isinstance(made, BaseException):
+                    errors.append(made)
+        for error in errors:
+            self._made.put(error)
