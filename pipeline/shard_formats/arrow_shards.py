@@ -15,6 +15,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from pipeline.shard_formats.arrow_file import ArrowFileWriter, VerifiedArrowFile
+from pipeline.shard_formats.arrow_values import values_of
 from schemas.manifest import FileHashes
 from schemas.samples import ORIGIN_COLUMNS, RowArrays, RowFormat
 
@@ -97,15 +98,14 @@ def record_batch(arrays: RowArrays, schema: pa.Schema) -> pa.RecordBatch:
 
 def rows_of(batch: pa.RecordBatch, row_format: RowFormat) -> NDArray[Any]:
     """The rows of a record batch as a read-only array (rows, width), without a copy."""
-    values = batch.column("row").values.to_numpy(zero_copy_only=True)
-    return np.asarray(values).reshape(batch.num_rows, row_format.width)
+    return values_of(batch.column("row").values).reshape(batch.num_rows, row_format.width)
 
 
 def origin_of(batch: pa.RecordBatch, row_format: RowFormat) -> NDArray[np.uint32]:
     """The origin columns of a record batch as an array (4, rows, max_samples)."""
     shape = (batch.num_rows, row_format.max_samples)
     return np.stack(
-        [batch.column(name).values.to_numpy().reshape(shape) for name in ORIGIN_COLUMNS]
+        [values_of(batch.column(name).values).reshape(shape) for name in ORIGIN_COLUMNS]
     )
 
 

@@ -57,8 +57,9 @@ def copy_rows(
     each part; part i ends at `ends[i]` and begins where the one before ends, the last ends at n.
 
     One fancy index over all mappings for each piece, of one large or several small parts: half the
-    work of one index per shard, whose result must be copied once more into its place. Every address
-    must be that of mapped memory.
+    work of one index per shard, whose result must be copied once more into its place. One byte of
+    every row is read before: a processor waits for many single bytes at once, but for a row only
+    behind the one before, which costs a fifth more. Every address must be that of mapped memory.
     """
     if not len(addresses):
         return [np.empty((0, width), dtype) for _ in ends]
@@ -66,10 +67,12 @@ def copy_rows(
     count = int(addresses.max()) - start + 1
     if count * row_bytes < _MAX_EXTENT:
         memory: NDArray[np.void] = np.asarray(_Memory(start, count, row_bytes))
+        first_bytes: NDArray[np.void] = np.asarray(_Memory(start, count, 1))
         offsets, parts = addresses - start, []
         for first, piece_ends in _pieces(ends):
-            piece = memory[offsets[first : piece_ends[-1]]].view(dtype)
-            piece = piece.reshape(piece_ends[-1] - first, width)
+            here = offsets[first : piece_ends[-1]]
+            first_bytes.take(here)
+            piece = memory[here].view(dtype).reshape(len(here), width)
             parts += [piece[a - first : b - first] for a, b in pairwise([first, *piece_ends])]
         return parts
     rows = np.empty((len(addresses), width), dtype)

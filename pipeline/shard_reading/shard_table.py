@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipeline.shard_formats.arrow_file import VerifiedArrowFile
+from pipeline.shard_formats.arrow_values import values_of
 from pipeline.shard_reading.shard_places import ShardPlace, open_stored
 from pipeline.table import REBUILD_REMEDY, decode_entries
 from schemas.errors import DatasetError
@@ -34,9 +35,9 @@ class BlockColumns:
 
     def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = pa.ipc.read_record_batch(batch.serialize(), batch.schema)
-        self.rows = self._batch.column("rows").to_numpy().astype(np.int64)
-        self.first_rows = self._batch.column("first_row").to_numpy().astype(np.int64)
-        ends = self._batch.column("xxh3").offsets.to_numpy()
+        self.rows = values_of(self._batch.column("rows")).astype(np.int64)
+        self.first_rows = values_of(self._batch.column("first_row")).astype(np.int64)
+        ends = values_of(self._batch.column("xxh3").offsets)
         self.num_batches = np.diff(ends).astype(np.int64) - 2
 
     def __len__(self) -> int:
