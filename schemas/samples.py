@@ -6,6 +6,7 @@ walks through the same definitions with the worked example of the paper's figure
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
@@ -124,13 +125,7 @@ class RowFormat:
 
     def arrow_schema(self) -> pa.Schema:
         """Schema of a shard; its metadata is all another program needs to read the rows."""
-        number = pa.uint16() if self.dtype == "uint16" else pa.uint32()
-        fields = [pa.field("row", pa.list_(number, self.width), nullable=False)]
-        fields += [
-            pa.field(name, pa.list_(pa.uint32(), self.max_samples), nullable=False)
-            for name in ORIGIN_COLUMNS
-        ]
-        return pa.schema(fields, {"blankstream": json.dumps(self.to_mapping(), sort_keys=True)})
+        return _arrow_schema(self)
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain values for the metadata of a shard and for the manifest."""
@@ -165,3 +160,15 @@ class RowArrays(NamedTuple):
 
     rows: NDArray[Any]
     origin: NDArray[np.uint32]
+
+
+@cache
+def _arrow_schema(row_format: RowFormat) -> pa.Schema:
+    """Made once: for each shard that is opened it would take as long as mapping the file."""
+    number = pa.uint16() if row_format.dtype == "uint16" else pa.uint32()
+    fields = [pa.field("row", pa.list_(number, row_format.width), nullable=False)]
+    fields += [
+        pa.field(name, pa.list_(pa.uint32(), row_format.max_samples), nullable=False)
+        for name in ORIGIN_COLUMNS
+    ]
+    return pa.schema(fields, {"blankstream": json.dumps(row_format.to_mapping(), sort_keys=True)})

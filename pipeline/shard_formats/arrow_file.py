@@ -157,7 +157,7 @@ class VerifiedArrowFile(VerifiedFile):
 
 
 def _has_nulls(column: pa.Array) -> bool:
-    is_list = pa.types.is_list(column.type) or pa.types.is_fixed_size_list(column.type)
+    is_list = isinstance(column, (pa.ListArray, pa.FixedSizeListArray))
     return column.null_count > 0 or (is_list and _has_nulls(column.values))
 
 
