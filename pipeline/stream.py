@@ -73,11 +73,11 @@ class RowStream:
     of at most `cache_bytes` (`CACHE_BYTES`), which the processes of a machine may share; a
     `CacheFolder` has its own limit.
 
-    Rows are copies, verified as in `RowReader`. Close it, or use it as a context manager; one that
-    is open when the interpreter ends is closed first. Raises
-    `UserError` for arguments, `DatasetError` for data sets that do not fit the arguments, each
-    other or the state, and while iterating `CorruptDataError` in place of the first batch that
-    needs a damaged shard; after a repair the iteration can go on. Not thread-safe.
+    Rows are copies, verified as in `RowReader`. Close it, or use it as a context manager; what is
+    open when the interpreter ends is closed then. Raises `UserError` for arguments, `DatasetError`
+    for data sets that do not fit the arguments, each other or the state, and while iterating
+    `CorruptDataError` in place of the first batch that needs a damaged shard; after a repair the
+    iteration can go on. Not thread-safe.
     """
 
     def __init__(
