@@ -130,7 +130,7 @@ def is_at_rest(stream: RowStream) -> bool:
     """Whether the thread of a stream waits for its consumer. A fault that strikes while it reads
     may come behind its last look at the file: test_fault_limits.py."""
     prefetcher = stream._supply._prefetcher
-    return prefetcher is not None and prefetcher._channel.items.qsize() == PREFETCH_DEPTH
+    return prefetcher is not None and prefetcher._channel._made.qsize() == PREFETCH_DEPTH
 
 
 def opened(scene: Scene, way: Way) -> RowStream:
