@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.prefetch import Prefetcher
 from schemas.errors import StorageError
+from tests.cached_files import wait_until
 
 DEPTH = 2
 
@@ -34,37 +35,30 @@ def items(made, count):
         del item
 
 
-def wait_for(is_so):
-    until = time.monotonic() + 5
-    while not is_so() and time.monotonic() < until:
-        time.sleep(0.01)
-    assert is_so()
-
-
 def is_any_left(made):
     return any(reference() is not None for reference in made)
 
 
-@pytest.mark.parametrize("count", [100, 1 + DEPTH - 1])
+@pytest.mark.parametrize("count", [100, DEPTH])
 @pytest.mark.parametrize("is_closed", [True, False])
 def test_what_was_made_ahead_is_freed_with_its_prefetcher(made, count, is_closed):
     """Also where the iterator has come to its end behind it."""
     prefetcher = Prefetcher(items(made, count), DEPTH)
     prefetcher.get()
-    wait_for(lambda: len(made) == min(count, 1 + DEPTH))
+    wait_until(lambda: len(made) == min(count, 1 + DEPTH))
     if is_closed:
         prefetcher.close()
         assert not is_any_left(made)
     else:
         del prefetcher
-        wait_for(lambda: not is_any_left(made))
+        wait_until(lambda: not is_any_left(made))
 
 
 def test_an_item_in_the_making_is_freed_too(made):
     """It comes into the queue when that was emptied before."""
     prefetcher = Prefetcher(slow(made), DEPTH)
     prefetcher.get()
-    wait_for(lambda: len(made) == 2)
+    wait_until(lambda: len(made) == 2)
     prefetcher.close()
     assert not is_any_left(made)
 
@@ -84,7 +78,7 @@ def test_an_error_behind_the_end_reaches_who_waits_for_an_item():
     seen = []
     consumer = threading.Thread(target=lambda: seen.append(error_of(prefetcher)), daemon=True)
     consumer.start()
-    wait_for(lambda: prefetcher._thread.is_alive())
+    wait_until(lambda: prefetcher._thread.is_alive())
     threading.Timer(0.1, is_interrupted.set).start()
     prefetcher.close()
     consumer.join(5)
